@@ -1,0 +1,81 @@
+"""What a controller is, and what it needs of a space. SpineNet is nowhere in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+
+from search_space.trial import FailureKind
+
+Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+"""What a note may hold: it is stored with the trial as JSON."""
+
+G = TypeVar("G")
+"""A genome of whatever space: the controller passes it around and never looks inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal(Generic[G]):
+    """What a controller asks to have tried; the note (parents, say) comes back with the outcome."""
+
+    genome: G
+    note: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Generic[G]):
+    """A trial that was proposed and has no outcome yet."""
+
+    number: int
+    genome: G
+    note: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[G]):
+    """What a controller is told of a trial that ended: values (one an objective, more is better) or a failure."""
+
+    number: int
+    genome: G
+    note: Mapping[str, Json]
+    result: tuple[float, ...] | FailureKind
+
+
+class Controller(Protocol[G]):
+    """Decides what to try next.
+
+    `ask` is pure: it draws only from `rng` and changes nothing, so asking twice with equal
+    generators gives equal proposals; `None` means "wait for outcomes". All state is a fold over
+    `tell`, which is called once for each outcome, in finish order.
+    """
+
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G] | None: ...
+
+    def tell(self, outcome: Outcome[G]) -> None: ...
+
+
+class Space(Protocol[G]):
+    """What every controller needs of a space. `mutate` returns a valid genome that differs from its parent."""
+
+    def sample(self, rng: np.random.Generator) -> G: ...
+
+    def mutate(self, genome: G, rng: np.random.Generator) -> G: ...
+
+    def fingerprint(self, genome: G) -> str: ...
+
+
+class Textual(Protocol[G]):
+    """Genomes as canonical text: what is stored, sent and compared."""
+
+    def to_text(self, genome: G) -> str: ...
+
+    def from_text(self, text: str) -> G: ...
+
+
+class Recombining(Protocol[G]):
+    """A space whose genomes can be crossed."""
+
+    def crossover(self, a: G, b: G, rng: np.random.Generator) -> G: ...

@@ -1,0 +1,31 @@
+"""What an evaluator is: how a genome becomes a measurement, whatever trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from search_space.trial import Assignment, FailureKind, Measurement, Progress
+
+
+class TrialFailed(Exception):
+    """A trial that can give no measurement, and why; raised by whoever knows the kind."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Evaluator(Protocol):
+    """Turns assignments into measurements, one at a time, in one process that stays warm between them."""
+
+    def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
+        """Yield progress and, last, the measurement; closing the iterator stops the trial early.
+
+        Raises TrialFailed.
+        """
+        ...
