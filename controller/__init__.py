@@ -1,0 +1,1 @@
+"""What to try next: one search algorithm a file, behind one protocol."""

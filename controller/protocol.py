@@ -10,7 +10,7 @@ import numpy as np
 
 from search_space.trial import FailureKind
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 """What a note may hold: it is stored with the trial as JSON."""
 
 G = TypeVar("G")
@@ -36,7 +36,10 @@ class Pending(Generic[G]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[G]):
-    """What a controller is told of a trial that ended: values (one an objective, more is better) or a failure."""
+    """What a controller is told of a trial that ended: values, one an objective, or a failure.
+
+    More is better, in every objective.
+    """
 
     number: int
     genome: G
@@ -58,7 +61,7 @@ class Controller(Protocol[G]):
 
 
 class Space(Protocol[G]):
-    """What every controller needs of a space. `mutate` returns a valid genome that differs from its parent."""
+    """What every controller needs of a space; a mutant is valid and differs from its parent."""
 
     def sample(self, rng: np.random.Generator) -> G: ...
 

@@ -1,0 +1,1 @@
+"""What has happened: campaigns, trials and metrics in a SQL database."""

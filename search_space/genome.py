@@ -137,7 +137,8 @@ class Genome:
         """The canonical text: `2b* 2b* | 2b:0,1 4r:0,1 ... 4b:5,10^` (* candidate, ^ output)."""
         stem = (f"{n.level}{n.kind[0]}{'*' if n.candidate else ''}" for n in self.stem.nodes)
         blocks = (
-            f"{b.level}{b.kind[0]}:{b.parents[0]},{b.parents[1]}{'^' if b.output else ''}" for b in self.blocks
+            f"{b.level}{b.kind[0]}:{b.parents[0]},{b.parents[1]}{'^' if b.output else ''}"
+            for b in self.blocks
         )
         return f"{' '.join(stem)} | {' '.join(blocks)}"
 

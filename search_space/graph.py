@@ -53,7 +53,9 @@ def resolve(genome: Genome) -> Graph:
         raw: tuple[int, ...] = ()
         if block.output:
             raw = tuple(
-                node for node in dangling if (nodes[node].level, nodes[node].kind) == (block.level, block.kind)
+                node
+                for node in dangling
+                if (nodes[node].level, nodes[node].kind) == (block.level, block.kind)
             )
             dangling = [node for node in dangling if node not in raw]
         else:

@@ -29,11 +29,18 @@ class Scaling:
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 8 or not 0 < self.alpha <= 8:
-            raise ValueError(f"scaling: width={self.width}, alpha={self.alpha}, expected above 0 and at most 8")
+            raise ValueError(
+                f"scaling: width={self.width}, alpha={self.alpha}, expected above 0 and at most 8"
+            )
         if not 1 <= self.endpoint_width <= 4096 or not 1 <= self.repeats <= 16:
             raise ValueError(
                 f"scaling: endpoint_width={self.endpoint_width}, repeats={self.repeats}, "
                 "expected 1 to 4096 and 1 to 16"
+            )
+        if self.reduced_width(1) < 1:
+            raise ValueError(
+                f"scaling: width={self.width}, alpha={self.alpha} leave no channel on an edge from level 1, "
+                "expected a product of at least 1/32"
             )
 
     def feature_width(self, level: int) -> int:

@@ -1,0 +1,1 @@
+"""Runners: what executes the trials of a campaign."""

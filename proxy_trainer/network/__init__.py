@@ -1,0 +1,1 @@
+"""The one definition of the network: for proxies, for retraining and for every export."""

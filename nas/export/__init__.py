@@ -1,0 +1,1 @@
+"""Exports: the winner as files that rebuild it elsewhere."""

@@ -1,0 +1,1 @@
+"""Integrations: our controllers and evaluators inside the tools of others."""

@@ -1,0 +1,1 @@
+"""Data: COCO directories, the rendered embedded set, caches, splits and augmentation."""

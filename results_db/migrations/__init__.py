@@ -1,0 +1,1 @@
+"""Alembic migrations, shipped with the package so that any installation can upgrade its databases."""
