@@ -1,1 +1,1 @@
-"""What has happened: campaigns, trials and metrics in a SQL database."""
+"""What has happened: campaigns, trials, attempts and metrics in a database; the only home of SQLAlchemy."""
