@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -38,13 +39,20 @@ class Pending(Generic[G]):
 class Outcome(Generic[G]):
     """What a controller is told of a trial that ended: values, one an objective, or a failure.
 
-    More is better, in every objective.
+    More is better, in every objective. Raises ValueError for no value at all and for NaN, which no
+    controller could rank: a trial without a value is a failure, and has a kind.
     """
 
     number: int
     genome: G
     note: Mapping[str, Json]
     result: tuple[float, ...] | FailureKind
+
+    def __post_init__(self) -> None:
+        if isinstance(self.result, FailureKind):
+            return
+        if not self.result or any(math.isnan(value) for value in self.result):
+            raise ValueError(f"outcome of trial {self.number}: values={self.result}, expected numbers")
 
 
 class Controller(Protocol[G]):

@@ -1,0 +1,29 @@
+"""Which controller, chosen by type: the union of their configs and the one place that builds them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, assert_never
+
+from controller.no_repeats import NoRepeats
+from controller.protocol import Controller, G, Space
+from controller.random_search import RandomSearch, RandomSearchConfig
+from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+
+ControllerConfig: TypeAlias = RandomSearchConfig | RegularizedEvolutionConfig
+"""Told apart by `kind`, which is the name of the algorithm's file."""
+
+
+def build(config: ControllerConfig, space: Space[G]) -> Controller[G]:
+    """A controller that has been told nothing yet."""
+    controller = _algorithm(config, space)
+    return NoRepeats(controller, space) if config.no_repeats else controller
+
+
+def _algorithm(config: ControllerConfig, space: Space[G]) -> Controller[G]:
+    match config:
+        case RandomSearchConfig():
+            return RandomSearch(space)
+        case RegularizedEvolutionConfig():
+            return RegularizedEvolution(space, config)
+        case _:
+            assert_never(config)

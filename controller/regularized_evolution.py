@@ -1,0 +1,85 @@
+"""Regularized (ageing) evolution: mutate the winner of a tournament, let the oldest die.
+
+Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search",
+AAAI 2019, algorithm 1 (https://arxiv.org/abs/1802.01548).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Literal
+
+import numpy as np
+
+from controller.protocol import G, Outcome, Pending, Proposal, Space
+from search_space.trial import FailureKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegularizedEvolutionConfig:
+    """Population P and tournament size S; the defaults are the paper's, meant for 20,000 trials."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: Literal["regularized_evolution"] = "regularized_evolution"
+    population: int = 100
+    tournament: int = 25
+    no_repeats: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.tournament <= self.population:
+            raise ValueError(
+                f"regularized evolution: tournament={self.tournament}, population={self.population}, "
+                "expected 1 <= tournament <= population"
+            )
+
+
+class RegularizedEvolution(Generic[G]):
+    """The population is the last P outcomes in finish order: age is counted in outcomes.
+
+    Random genomes are proposed until P trials were *proposed*, told and pending together. (Waiting
+    for P to be told, as PyGlove does, spends one more random trial for every further worker.) So a
+    tournament may be held while fewer than P outcomes are in; with none in, it can't be, and a
+    random genome is proposed. The S of a tournament are drawn with replacement, as in the authors'
+    notebook; of equals the first drawn wins.
+
+    Failures take their place in the population and age like others, but win no tournament; one
+    that only failures entered ends in a random genome. Needs outcomes of one objective.
+    """
+
+    def __init__(self, space: Space[G], config: RegularizedEvolutionConfig) -> None:
+        self._space = space
+        self._config = config
+        self._population: deque[Outcome[G]] = deque(maxlen=config.population)
+
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G]:
+        """A child, whose note names its parent's number; or a random genome, with an empty note."""
+        if len(self._population) + len(pending) < self._config.population:
+            return Proposal(self._space.sample(rng))
+        parent = self._tournament(rng)
+        if parent is None:
+            return Proposal(self._space.sample(rng))
+        return Proposal(self._space.mutate(parent.genome, rng), {"parents": [parent.number]})
+
+    def tell(self, outcome: Outcome[G]) -> None:
+        """Takes the outcome in; beyond P the oldest dies. Raises ValueError for several objectives."""
+        if not isinstance(outcome.result, FailureKind) and len(outcome.result) != 1:
+            raise ValueError(
+                f"regularized evolution: trial {outcome.number} has {len(outcome.result)} objectives, "
+                "expected 1; choose a controller for several"
+            )
+        self._population.append(outcome)
+
+    def _tournament(self, rng: np.random.Generator) -> Outcome[G] | None:
+        if not self._population:
+            return None
+        winner, best = None, float("-inf")
+        for index in rng.integers(len(self._population), size=self._config.tournament):
+            entrant = self._population[index]
+            if isinstance(entrant.result, FailureKind):
+                continue
+            if winner is None or entrant.result[0] > best:
+                winner, best = entrant, entrant.result[0]
+        return winner

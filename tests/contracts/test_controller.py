@@ -1,0 +1,190 @@
+"""What every controller must do, on every space. A new controller adds one line to CONTROLLERS."""
+
+from __future__ import annotations
+
+import copy
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+from controller.config import build
+from controller.protocol import Controller, Outcome, Pending, Proposal, Space
+from controller.random_search import RandomSearchConfig
+from controller.regularized_evolution import RegularizedEvolutionConfig
+from search_space.trial import FailureKind
+
+Factory: TypeAlias = Callable[[Space[Any]], Controller[Any]]
+
+CONTROLLERS: dict[str, Factory] = {
+    "random": lambda space: build(RandomSearchConfig(no_repeats=False), space),
+    "random, no repeats": lambda space: build(RandomSearchConfig(), space),
+    "evolution": lambda space: build(
+        RegularizedEvolutionConfig(population=10, tournament=4, no_repeats=False), space
+    ),
+    "evolution, no repeats": lambda space: build(
+        RegularizedEvolutionConfig(population=10, tournament=4), space
+    ),
+}
+
+
+class Digits:
+    """A space of 4096 genomes: four octal digits. The last is silent: 512 networks."""
+
+    def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
+        return tuple(rng.integers(8, size=4).tolist())
+
+    def mutate(self, genome: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        place, step = int(rng.integers(4)), int(rng.integers(1, 8))
+        return tuple((digit + step) % 8 if i == place else digit for i, digit in enumerate(genome))
+
+    def fingerprint(self, genome: tuple[int, ...]) -> str:
+        return "".join(map(str, genome[:3]))
+
+    def check(self, genome: tuple[int, ...]) -> None:
+        if not (len(genome) == 4 and all(type(digit) is int and 0 <= digit < 8 for digit in genome)):
+            raise ValueError(f"{genome} is not four octal digits")
+
+
+SPACES: dict[str, Callable[[], Any]] = {"digits": Digits}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One proposal and all that it may depend on."""
+
+    number: int
+    proposal: Proposal[Any]
+    told: int
+    pending: tuple[Pending[Any], ...]
+
+
+@dataclass
+class History:
+    """A campaign in memory."""
+
+    asked: list[Asked] = field(default_factory=list)
+    told: list[Outcome[Any]] = field(default_factory=list)
+
+    @property
+    def genomes(self) -> list[Any]:
+        return [asked.proposal.genome for asked in self.asked]
+
+
+def stored(note: Mapping[str, Any]) -> Any:
+    """A note as it comes back from the database."""
+    return json.loads(json.dumps(note, allow_nan=False))
+
+
+def campaign(
+    controller: Controller[Any],
+    space: Any,
+    *,
+    seed: int = 0,
+    trials: int = 60,
+    workers: int = 1,
+    failures: float = 0.0,
+) -> History:
+    """W trials in flight, which end in random order; asks wherever a worker is free."""
+    history, pending, timing = History(), list[Pending[Any]](), np.random.default_rng([seed, 999])
+    while len(history.told) < trials:
+        while len(pending) < workers and len(history.asked) < trials:
+            number = len(history.asked)
+            proposal = controller.ask(np.random.default_rng([seed, number]), tuple(pending))
+            if proposal is None:
+                assert pending, "waits for outcomes, and none can come"
+                break
+            history.asked.append(Asked(number, proposal, len(history.told), tuple(pending)))
+            pending.append(Pending(number, copy.deepcopy(proposal.genome), stored(proposal.note)))
+        ended = pending.pop(timing.integers(len(pending)))
+        value = zlib.crc32(space.fingerprint(ended.genome).encode()) / 2**32
+        result = (value,) if timing.random() >= failures else FailureKind.DIVERGED
+        history.told.append(Outcome(ended.number, ended.genome, ended.note, result))
+        controller.tell(history.told[-1])
+    return history
+
+
+@pytest.fixture(params=SPACES)
+def space(request: pytest.FixtureRequest) -> Any:
+    return SPACES[request.param]()
+
+
+@pytest.fixture(params=CONTROLLERS)
+def factory(request: pytest.FixtureRequest) -> Factory:
+    return CONTROLLERS[request.param]
+
+
+class TestController:
+    """The contract."""
+
+    @pytest.mark.parametrize("workers", [1, 7, 30])
+    def test_proposals_are_in_the_space_with_any_number_in_flight(
+        self, factory: Factory, space: Any, workers: int
+    ) -> None:
+        history = campaign(factory(space), space, workers=workers)
+        for genome in history.genomes:
+            space.check(genome)
+        assert sorted(outcome.number for outcome in history.told) == list(range(60))
+
+    def test_ask_is_pure(self, factory: Factory, space: Any) -> None:
+        controller, twin = factory(space), factory(space)
+        for asked, outcome in zip(campaign(factory(space), space).asked, outcomes(space), strict=True):
+            for seed in (1, 2, 1):
+                controller.ask(np.random.default_rng(seed), asked.pending)
+            once = controller.ask(np.random.default_rng(3), asked.pending)
+            again = controller.ask(np.random.default_rng(3), asked.pending)
+            assert once == again == twin.ask(np.random.default_rng(3), asked.pending)
+            controller.tell(outcome)
+            twin.tell(outcome)
+
+    def test_a_seed_decides_the_history(self, factory: Factory, space: Any) -> None:
+        first = campaign(factory(space), space, seed=5, workers=4)
+        assert campaign(factory(space), space, seed=5, workers=4) == first
+        assert campaign(factory(space), space, seed=6, workers=4).genomes != first.genomes
+
+    @pytest.mark.parametrize(("workers", "failures"), [(1, 0.0), (12, 0.3)])
+    def test_replay_equals_live(self, factory: Factory, space: Any, workers: int, failures: float) -> None:
+        history = campaign(factory(space), space, workers=workers, failures=failures)
+        replayed, told = factory(space), 0
+        for asked in history.asked:
+            for outcome in history.told[told : asked.told]:
+                replayed.tell(copy.deepcopy(outcome))
+            told = asked.told
+            proposal = replayed.ask(np.random.default_rng([0, asked.number]), asked.pending)
+            assert proposal == asked.proposal
+
+    @pytest.mark.parametrize("failures", [0.3, 1.0])
+    def test_failures_are_tolerated(self, factory: Factory, space: Any, failures: float) -> None:
+        history = campaign(factory(space), space, workers=3, failures=failures)
+        assert len(history.told) == 60
+
+    def test_never_waits_with_nothing_in_flight(self, factory: Factory, space: Any) -> None:
+        controller = factory(space)
+        assert controller.ask(np.random.default_rng(0), ()) is not None
+        for outcome in outcomes(space):
+            controller.tell(outcome)
+            assert controller.ask(np.random.default_rng(0), ()) is not None
+
+    def test_notes_survive_the_database(self, factory: Factory, space: Any) -> None:
+        for asked in campaign(factory(space), space, workers=3).asked:
+            assert stored(asked.proposal.note) == asked.proposal.note
+
+
+@pytest.mark.parametrize("name", [name for name in CONTROLLERS if "no repeats" in name])
+@pytest.mark.parametrize("workers", [1, 30])
+def test_no_repeats_are_honoured(name: str, space: Any, workers: int) -> None:
+    history = campaign(CONTROLLERS[name](space), space, trials=200, workers=workers, failures=0.2)
+    fingerprints = [space.fingerprint(genome) for genome in history.genomes]
+    assert len(set(fingerprints)) == len(fingerprints)
+
+
+def outcomes(space: Any, count: int = 60) -> Sequence[Outcome[Any]]:
+    """Distinct genomes with values, from nowhere: a controller may be told what it did not propose."""
+    rng = np.random.default_rng(17)
+    found = {space.fingerprint(genome): genome for genome in (space.sample(rng) for _ in range(3 * count))}
+    genomes = list(found.values())[:count]
+    return [Outcome(number, genome, {}, (number % 7 / 7,)) for number, genome in enumerate(genomes)]
