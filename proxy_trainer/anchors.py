@@ -1,0 +1,87 @@
+"""Anchors, and which of them a box belongs to: boxes are (top, left, bottom, right) in input pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Ints = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+
+SCALES: Final = (2**0, 2 ** (1 / 3), 2 ** (2 / 3))
+RATIOS: Final = (1.0, 2.0, 0.5)
+PER_POSITION: Final = len(SCALES) * len(RATIOS)
+BACKGROUND: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """All anchors of an input, [A, 4], ordered by level, row, column, scale and ratio; and each one's level."""
+
+    boxes: Floats
+    levels: Ints
+
+
+def make_anchors(levels: tuple[int, ...], resolution: int, size: float) -> Anchors:
+    """Anchors of `size` times the stride, times three scales and three aspect ratios (Lin et al., 2017)."""
+    found, owners = [], []
+    for level in levels:
+        stride = 2**level
+        centres = (np.arange(resolution // stride) + 0.5) * stride
+        sides = [(size * stride * s * r**-0.5, size * stride * s * r**0.5) for s in SCALES for r in RATIOS]
+        half = np.array(sides) / 2
+        y, x = np.meshgrid(centres, centres, indexing="ij")
+        centre = np.stack([y, x], axis=-1)[:, :, np.newaxis, :]
+        boxes = np.concatenate([centre - half, centre + half], axis=-1).reshape(-1, 4)
+        found.append(boxes)
+        owners.append(np.full(len(boxes), level, np.int32))
+    return Anchors(np.concatenate(found).astype(np.float32), np.concatenate(owners))
+
+
+def iou(a: Floats, b: Floats) -> Floats:
+    """Intersection over union of every box in `a` with every box in `b`, [len(a), len(b)]."""
+    top_left = np.maximum(a[:, np.newaxis, :2], b[np.newaxis, :, :2])
+    bottom_right = np.minimum(a[:, np.newaxis, 2:], b[np.newaxis, :, 2:])
+    shared = np.clip(bottom_right - top_left, 0, None).prod(axis=-1)
+    areas = (a[:, 2:] - a[:, :2]).prod(axis=-1)[:, np.newaxis] + (b[:, 2:] - b[:, :2]).prod(axis=-1)
+    return np.asarray(shared / np.maximum(areas - shared, 1e-9), np.float32)
+
+
+def match(anchors: Anchors, boxes: Floats, threshold: float) -> Ints:
+    """The box that each anchor is responsible for, or BACKGROUND, [A].
+
+    An anchor takes the box it overlaps most, at `threshold` or more; and each box keeps the anchor
+    that overlaps it most, whatever the overlap, so that no box is left out (the references' force
+    match; where two boxes want one anchor, the one with the larger overlap gets it).
+    """
+    if not len(boxes):
+        return np.full(len(anchors.boxes), BACKGROUND, np.int32)
+    overlap = iou(anchors.boxes, boxes)
+    matched = np.where(overlap.max(axis=1) >= threshold, overlap.argmax(axis=1), BACKGROUND).astype(np.int32)
+    best = overlap.argmax(axis=0)
+    strength = overlap[best, np.arange(len(boxes))]
+    for box in np.argsort(strength, kind="stable"):
+        if strength[box] > 0:
+            matched[best[box]] = box
+    return matched
+
+
+def encode(anchors: Floats, boxes: Floats) -> Floats:
+    """Boxes as offsets from anchors: centre shifts in anchor sides, and log side ratios, [A, 4]."""
+    sides = anchors[:, 2:] - anchors[:, :2]
+    shift = ((boxes[:, :2] + boxes[:, 2:]) - (anchors[:, :2] + anchors[:, 2:])) / 2 / sides
+    ratio = np.log(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3) / sides)
+    return np.concatenate([shift, ratio], axis=-1).astype(np.float32)
+
+
+def targets(anchors: Anchors, boxes: Floats, labels: Ints, threshold: float) -> tuple[Ints, Floats]:
+    """What the heads should say for one image: the class of each anchor or BACKGROUND, and its offsets."""
+    matched = match(anchors, boxes, threshold)
+    classes = np.full(len(matched), BACKGROUND, np.int32)
+    offsets = np.zeros((len(matched), 4), np.float32)
+    positive = matched != BACKGROUND
+    classes[positive] = labels[matched[positive]]
+    offsets[positive] = encode(anchors.boxes[positive], boxes[matched[positive]])
+    return classes, offsets

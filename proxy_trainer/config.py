@@ -1,0 +1,26 @@
+"""How trials are evaluated by proxy training: the words of the `evaluator` part of a config."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from proxy_trainer.data.config import CocoData, RenderedData, Splits
+from proxy_trainer.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """Train a small detector: on which data, divided how, by which recipe."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    kind: Literal["proxy"] = "proxy"
+    data: RenderedData | CocoData = field(default_factory=RenderedData)
+    splits: Splits = field(default_factory=Splits)
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def with_recipe(self, **changes: Any) -> ProxyConfig:
+        """The same with some settings of the recipe changed."""
+        return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, **changes))

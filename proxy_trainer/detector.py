@@ -1,0 +1,148 @@
+"""A proxy detector of one genome: its compiled step, statistics pass and prediction, and its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from proxy_trainer.anchors import PER_POSITION, Anchors, make_anchors
+from proxy_trainer.losses import detection_loss
+from proxy_trainer.network.declare import Declaration, declare
+from proxy_trainer.network.forward import forward
+from proxy_trainer.network.ops import NORM_MOMENTUM
+from proxy_trainer.network.plan import Plan, backbone_plan, detector_plan
+from proxy_trainer.network.weights import Array, Layout, decay_mask, initial
+from proxy_trainer.recipe import Recipe
+from search_space.genome import Genome
+
+CHANNEL_MEAN: Final = (0.485, 0.456, 0.406)
+CHANNEL_STDDEV: Final = (0.229, 0.224, 0.225)
+"""ImageNet's, as in the references; of pixels from 0 to 1."""
+
+_LARGEST_SHIFT: Final = float(np.log(1000 / 16))
+"""Log side ratios are cut off here before the exponential, as in the references."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a detector of a genome is made of, before any weight exists."""
+
+    plan: Plan
+    declaration: Declaration
+    layout: Layout
+    anchors: Anchors
+
+    @staticmethod
+    def of(genome: Genome, recipe: Recipe, classes: int) -> Blueprint:
+        """The blueprint of a genome's proxy."""
+        plan = detector_plan(
+            backbone_plan(genome, recipe.scaling),
+            convs=recipe.head_convs,
+            width=recipe.head_width,
+            classes=classes,
+            anchors=PER_POSITION,
+        )
+        declaration = declare(plan, recipe.resolution)
+        levels = tuple(plan.outputs)
+        anchors = make_anchors(levels, recipe.resolution, recipe.anchor_size)
+        return Blueprint(plan, declaration, Layout.of(declaration), anchors)
+
+
+def normalise(images: tf.Tensor) -> tf.Tensor:
+    """uint8 images to what the network takes."""
+    scaled = tf.cast(images, tf.float32) / 255.0
+    return (scaled - tf.constant(CHANNEL_MEAN)) / tf.constant(CHANNEL_STDDEV)
+
+
+class Detector:
+    """The mutable part of training: weights, momentum, averaged weights and statistics, all flat vectors.
+
+    `step` changes them; `moments` and `predict` take the vectors that they should use.
+    """
+
+    def __init__(self, blueprint: Blueprint, recipe: Recipe, classes: int, seed: int) -> None:
+        self._blueprint = blueprint
+        self._recipe = recipe
+        self._classes = classes
+        start = initial(blueprint.layout.trained, seed)
+        self._weights = tf.Variable(start)
+        self._momentum = tf.Variable(np.zeros_like(start))
+        self._average = tf.Variable(start)
+        self._statistics = tf.Variable(initial(blueprint.layout.statistics, seed))
+        self._decay = tf.constant(decay_mask(blueprint.layout.trained) * recipe.weight_decay)
+        self.step = tf.function(self._step, autograph=False)
+        self.moments = tf.function(self._moments, autograph=False)
+        self.predict = tf.function(self._predict, autograph=False)
+
+    @property
+    def weights(self) -> Array:
+        """The trained weights, averaged if the recipe says so."""
+        return np.asarray((self._average if self._recipe.average else self._weights).numpy())
+
+    @property
+    def statistics(self) -> Array:
+        """The moving batch norm statistics."""
+        return np.asarray(self._statistics.numpy())
+
+    def _step(
+        self, images: tf.Tensor, classes: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor, average: tf.Tensor
+    ) -> tf.Tensor:
+        weights = self._weights.read_value()
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            logits, offsets, moments = self._heads((weights, self._statistics), images, training=True)
+            loss = detection_loss(logits, offsets, classes, targets, self._recipe)
+        gradient = tape.gradient(loss, weights) + self._decay * weights
+        norm = tf.sqrt(tf.reduce_sum(tf.square(gradient)))
+        gradient *= self._recipe.clip_norm / tf.maximum(norm, self._recipe.clip_norm)
+        momentum = self._recipe.momentum * self._momentum + gradient
+        weights -= rate * momentum
+        self._momentum.assign(momentum)
+        self._weights.assign(weights)
+        if self._recipe.average:
+            self._average.assign(average * self._average + (1.0 - average) * weights)
+        self._statistics.assign(NORM_MOMENTUM * self._statistics + (1.0 - NORM_MOMENTUM) * moments)
+        return loss
+
+    def _moments(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        return self._heads((weights, self._statistics), images, training=True)[2]
+
+    def _predict(self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Boxes [B, n, 4] in input pixels, probabilities [B, n], labels [B, n] and how many count [B]."""
+        logits, offsets, _ = self._heads((weights, statistics), images, training=False)
+        boxes = _decode(tf.constant(self._blueprint.anchors.boxes), offsets)
+        return tuple(
+            tf.image.combined_non_max_suppression(
+                boxes[:, :, tf.newaxis, :],
+                tf.sigmoid(logits),
+                max_output_size_per_class=self._recipe.detections,
+                max_total_size=self._recipe.detections,
+                iou_threshold=self._recipe.nms_iou,
+                score_threshold=self._recipe.score_threshold,
+                clip_boxes=False,
+            )
+        )
+
+    def _heads(
+        self, vectors: tuple[tf.Tensor, tf.Tensor], images: tf.Tensor, *, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        outputs, moments = forward(
+            self._blueprint.plan, self._blueprint.layout, vectors, normalise(images), training=training
+        )
+        found = outputs["head"]
+        half = len(found) // 2
+        # The batch is a static number, so that nothing is reshaped dynamically.
+        batch = images.shape[0]
+        logits = tf.concat([tf.reshape(x, [batch, -1, self._classes]) for x in found[:half]], axis=1)
+        offsets = tf.concat([tf.reshape(x, [batch, -1, 4]) for x in found[half:]], axis=1)
+        return logits, offsets, moments
+
+
+def _decode(anchors: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+    sides = anchors[:, 2:] - anchors[:, :2]
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2 + offsets[..., :2] * sides
+    halves = sides * tf.exp(tf.minimum(offsets[..., 2:], _LARGEST_SHIFT)) / 2
+    return tf.concat([centres - halves, centres + halves], axis=-1)

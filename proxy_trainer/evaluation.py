@@ -1,0 +1,85 @@
+"""Judging a trained detector on a split: re-estimated statistics, detections, COCO metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from proxy_trainer.coco_metrics import Detection, coco_metrics
+from proxy_trainer.data.batches import Batch
+from proxy_trainer.data.image_set import ImageSet
+from proxy_trainer.detector import Detector
+from proxy_trainer.network.weights import Array, Layout, flatten, unflatten
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is judged: the weights of a detector and the batch norm statistics that go with them."""
+
+    weights: Array
+    statistics: Array
+
+
+def estimate_statistics(detector: Detector, weights: Array, batches: Iterable[Batch], layout: Layout) -> Array:
+    """Batch norm statistics over some training batches at frozen weights.
+
+    After a few hundred steps the moving averages still hold much of their start (0.99^300 = 5 %,
+    and those of older weights), more so in deep networks. The mean of the batches' means and, by
+    the law of total variance, the mean of their variances plus the variance of their means replace
+    them.
+    """
+    vector = tf.constant(weights)
+    moments = np.stack([detector.moments(tf.constant(batch.images), vector).numpy() for batch in batches])
+    found = unflatten(layout.statistics, moments.mean(axis=0, dtype=np.float64).astype(np.float32))
+    between = unflatten(layout.statistics, moments.var(axis=0, dtype=np.float64).astype(np.float32))
+    for path in found:
+        if path.endswith("/variance"):
+            found[path] = found[path] + between[path.removesuffix("variance") + "mean"]
+    return flatten(layout.statistics, found)
+
+
+def detect(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> list[Detection]:
+    """The detections on all images of a set, in the coordinates of the original pictures."""
+    found: list[Detection] = []
+    weights, statistics = tf.constant(judged.weights), tf.constant(judged.statistics)
+    for first in range(0, len(images.image_ids), batch):
+        pixels = np.asarray(images.pixels[first : first + batch])
+        count = len(pixels)
+        # A last, short batch is filled up: one compiled prediction serves all.
+        if count < batch:
+            pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), np.uint8)])
+        parts = detector.predict(tf.constant(pixels), weights, statistics)
+        boxes, probabilities, labels, valid = (part.numpy() for part in parts)
+        for offset in range(count):
+            rows = slice(0, int(valid[offset]))
+            found += _in_original(
+                images, first + offset, (boxes[offset, rows], probabilities[offset, rows], labels[offset, rows])
+            )
+    return found
+
+
+def evaluate(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> dict[str, float]:
+    """COCO metrics of a detector on a split."""
+    return coco_metrics(images.ground_truth(), detect(detector, judged, images, batch))
+
+
+def _in_original(images: ImageSet, index: int, rows: tuple[Any, Any, Any]) -> list[Detection]:
+    boxes, probabilities, labels = rows
+    height, width = images.contents[index]
+    clipped = np.clip(boxes, 0, np.array([height, width, height, width])) / images.scales[index]
+    return [
+        Detection(
+            image=int(images.image_ids[index]),
+            category=images.categories[int(label)].id,
+            top=float(box[0]),
+            left=float(box[1]),
+            bottom=float(box[2]),
+            right=float(box[3]),
+            probability=float(probability),
+        )
+        for box, probability, label in zip(clipped, probabilities, labels, strict=True)
+    ]

@@ -1,0 +1,99 @@
+"""The evaluator of real trials: it trains the proxy of a genome and keeps its weights."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import Split
+from proxy_trainer.data.errors import DataError
+from proxy_trainer.data.image_set import open_split
+from proxy_trainer.memory import PeakMemory
+from proxy_trainer.network.weights import unflatten
+from proxy_trainer.protocol import TrialFailed
+from proxy_trainer.runtime import prepare
+from proxy_trainer.training import Trained, train
+from search_space.genome import Genome, InvalidGenome
+from search_space.trial import Assignment, FailureKind, Measurement, Progress
+
+VERSIONED: Final = ("tensorflow", "keras", "numpy", "pillow", "pycocotools")
+
+
+class ProxyEvaluator:
+    """Trains and judges one genome after the other in this process; nothing of a trial stays behind.
+
+    Raises DataError when it is made, if the data cannot be opened. `weights` is the folder where
+    each trial's weights go, as `NUMBER.npz`; without it none are kept. `deadline` in seconds ends
+    a trial as TIMEOUT between two steps; a step that hangs is the runner's to end.
+    """
+
+    def __init__(
+        self, config: ProxyConfig, *, cache: Path, weights: Path | None = None, deadline: float | None = None
+    ) -> None:
+        self._config = config
+        self._weights = weights
+        self._deadline = deadline
+        self._device = prepare()
+        resolution = config.recipe.resolution
+        self._train_set, self._reward_set = (
+            open_split(config.data, config.splits, split, resolution, cache) for split in (Split.TRAIN, Split.REWARD)
+        )
+
+    def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
+        """Progress while the proxy trains, then its measurement. Raises TrialFailed."""
+        try:
+            yield from self._evaluate(assignment)
+        except InvalidGenome as error:
+            raise TrialFailed(FailureKind.INVALID, str(error)) from error
+        except DataError as error:
+            raise TrialFailed(FailureKind.DATA, str(error)) from error
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise TrialFailed(FailureKind.OUT_OF_MEMORY, str(error).splitlines()[0][:500]) from error
+        finally:
+            # Compiled functions refer to their detector and back; without this their graphs pile up.
+            gc.collect()
+
+    def _evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
+        began = time.perf_counter()
+        recipe = self._config.recipe
+        memory = PeakMemory()
+        genome = Genome.from_text(assignment.genome)
+        for event in train(genome, self._train_set, self._reward_set, recipe, assignment.seed):
+            if isinstance(event, Trained):
+                if self._weights is not None:
+                    save_weights(self._weights / f"{assignment.number:05d}.npz", event)
+                metrics = event.metrics | {"memory_mb": memory.megabytes()}
+                yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance())
+            else:
+                yield event
+            if self._deadline is not None and time.perf_counter() - began > self._deadline:
+                raise TrialFailed(FailureKind.TIMEOUT, f"took longer than {self._deadline:g} s")
+
+    def _provenance(self) -> dict[str, str]:
+        return {
+            "device": self._device,
+            "recipe": self._config.recipe.hash,
+            "data": self._train_set.content_hash,
+            **{name: version(name) for name in VERSIONED},
+        }
+
+
+def save_weights(path: Path, trained: Trained) -> None:
+    """Write trained weights and statistics as named arrays; the file appears whole or not at all."""
+    layout = trained.blueprint.layout
+    arrays = unflatten(layout.trained, trained.judged.weights)
+    arrays |= unflatten(layout.statistics, trained.judged.statistics)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type] # numpy's stub takes the flag allow_pickle for an array
+    partial.replace(path)

@@ -1,0 +1,48 @@
+"""A plan run on TensorFlow tensors, with its weights in flat vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from proxy_trainer.network.declare import Weight
+from proxy_trainer.network.plan import Plan, apply
+from proxy_trainer.network.tensor_ops import Activation, TensorOps
+from proxy_trainer.network.weights import Layout, size
+
+
+def split(weights: tuple[Weight, ...], flat: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
+    """The arrays of a flat vector, by step and name."""
+    found: dict[str, dict[str, tf.Tensor]] = {}
+    parts = tf.split(flat, [size(weight) for weight in weights]) if weights else []
+    for weight, part in zip(weights, parts, strict=True):
+        found.setdefault(weight.step, {})[weight.name] = tf.reshape(part, weight.shape)
+    return found
+
+
+def forward(
+    plan: Plan,
+    layout: Layout,
+    vectors: tuple[tf.Tensor, tf.Tensor],
+    images: tf.Tensor,
+    *,
+    training: bool,
+    activation: Activation = "relu",
+) -> tuple[dict[str, tuple[tf.Tensor, ...]], tf.Tensor | None]:
+    """Outputs by step name, and, while training, the batch moments as a vector like the statistics.
+
+    `vectors` are the trained weights and the statistics.
+    """
+    trained, statistics = vectors
+    weights = split(layout.trained, trained)
+    if not training:
+        for step, arrays in split(layout.statistics, statistics).items():
+            weights[step].update(arrays)
+    ops = {step.name: TensorOps(weights.get(step.name, {}), training, activation) for step in plan.steps}
+    outputs = apply(plan, ops, images)
+    return outputs, _moments(layout, ops) if training else None
+
+
+def _moments(layout: Layout, ops: Mapping[str, TensorOps]) -> tf.Tensor:
+    return tf.concat([ops[weight.step].batch_moments[weight.name] for weight in layout.statistics], axis=0)

@@ -1,0 +1,128 @@
+"""The coarse pieces a network is made of, each a function of its weights and its inputs.
+
+A piece is the grain at which weights are grouped, graphs are compiled and Keras layers are made.
+It is a plain value: equal pieces on equal inputs compute the same, whatever genome they are from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar, assert_never
+
+from proxy_trainer.network.blocks import active_unit, group, resample
+from proxy_trainer.network.ops import Normal, Ops
+from search_space.genome import BlockKind
+from search_space.scaling import STEM_CONV_WIDTH
+
+T = TypeVar("T")
+
+TOWER_INIT: Final = Normal(0.01)
+PREDICTOR_INIT: Final = Normal(1e-5)
+PRIOR_BIAS: Final = -math.log(99.0)
+"""Bias of the class predictor: every anchor starts at a probability of 0.01 (Lin et al., 2017)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One cross-scale connection: channels in between, and halvings (negative: doublings)."""
+
+    reduced: int
+    octaves: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StemInput:
+    """7x7/2 conv and max-pool: images to level 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StemGroup:
+    """A block group of the stem; its first block may halve the resolution."""
+
+    kind: BlockKind
+    width: int
+    repeats: int
+    stride: int
+    project: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A scale-permuted block: two resampled parents and any raw inputs, summed, activated, block group."""
+
+    kind: BlockKind
+    width: int
+    filters: int
+    repeats: int
+    edges: tuple[Edge, Edge]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """The 1x1 conv that brings an output to the common width."""
+
+    filters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadPiece:
+    """The RetinaNet heads: towers and predictors shared over the levels, a batch norm per level."""
+
+    levels: tuple[int, ...]
+    convs: int
+    width: int
+    classes: int
+    anchors: int
+
+
+Piece = StemInput | StemGroup | Node | Endpoint | HeadPiece
+
+
+def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
+    """Apply a piece. All pieces return one tensor, but for the heads: class logits, then boxes, by level."""
+    match piece:
+        case StemInput():
+            return (ops.max_pool(active_unit(ops, "conv", inputs[0], STEM_CONV_WIDTH, 7, 2)),)
+        case StemGroup():
+            return (
+                group(
+                    ops,
+                    inputs[0],
+                    piece.kind,
+                    piece.width,
+                    piece.repeats,
+                    stride=piece.stride,
+                    project=piece.project,
+                ),
+            )
+        case Node():
+            return (_node(piece, ops, inputs),)
+        case Endpoint():
+            return (active_unit(ops, "endpoint", inputs[0], piece.filters, 1),)
+        case HeadPiece():
+            classes = _tower(piece, ops, "class", inputs, piece.classes * piece.anchors, PRIOR_BIAS)
+            boxes = _tower(piece, ops, "box", inputs, 4 * piece.anchors, 0.0)
+            return (*classes, *boxes)
+        case _:
+            assert_never(piece)
+
+
+def _node(piece: Node, ops: Ops[T], inputs: Sequence[T]) -> T:
+    edges = [
+        resample(ops, f"edge{index}", inputs[index], edge.reduced, piece.filters, edge.octaves)
+        for index, edge in enumerate(piece.edges)
+    ]
+    fused = ops.activate(ops.add((*edges, *inputs[len(edges) :])))
+    return group(ops, fused, piece.kind, piece.width, piece.repeats)
+
+
+def _tower(piece: HeadPiece, ops: Ops[T], name: str, inputs: Sequence[T], filters: int, bias: float) -> list[T]:
+    found = []
+    for level, x in zip(piece.levels, inputs, strict=True):
+        for index in range(piece.convs):
+            x = ops.predict(f"{name}/conv{index}", x, piece.width, TOWER_INIT)
+            x = ops.activate(ops.norm(f"{name}/conv{index}/norm{level}", x))
+        found.append(ops.predict(f"{name}/predict", x, filters, PREDICTOR_INIT, bias))
+    return found

@@ -1,0 +1,75 @@
+"""The operations on TensorFlow tensors: the only file of the network that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tensorflow as tf
+
+from proxy_trainer.network.ops import NORM_EPSILON, Normal
+
+Activation = Literal["relu", "swish"]
+
+
+@dataclass(slots=True)
+class TensorOps:
+    """Bound to the weights of one step, by name.
+
+    While training, batch norms use the batch and leave its mean and variance in `batch_moments`,
+    in the order in which they ran; otherwise they use the moving statistics.
+    """
+
+    weights: Mapping[str, tf.Tensor]
+    training: bool
+    activation: Activation = "relu"
+    batch_moments: dict[str, tf.Tensor] = field(default_factory=dict)
+
+    def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:  # noqa: ARG002 - shapes are in the weights
+        return tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=stride, padding="SAME")
+
+    def predict(self, name: str, x: tf.Tensor, filters: int, init: Normal, bias: float = 0.0) -> tf.Tensor:  # noqa: ARG002 - shapes and starts are in the weights
+        y = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=1, padding="SAME")
+        return tf.nn.bias_add(y, self.weights[f"{name}/bias"])
+
+    def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        get = self.weights
+        scale, offset = get[f"{name}/scale"], get[f"{name}/offset"]
+        if not self.training:
+            y, _, _ = tf.compat.v1.nn.fused_batch_norm(
+                x,
+                scale,
+                offset,
+                mean=get[f"{name}/mean"],
+                variance=get[f"{name}/variance"],
+                epsilon=NORM_EPSILON,
+                is_training=False,
+            )
+            return y
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, scale, offset, epsilon=NORM_EPSILON, is_training=True
+        )
+        self.batch_moments[f"{name}/mean"] = mean
+        self.batch_moments[f"{name}/variance"] = variance
+        return y
+
+    def activate(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu(x) if self.activation == "relu" else tf.nn.silu(x)
+
+    def max_pool(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.max_pool2d(x, ksize=3, strides=2, padding="SAME")
+
+    def upsample(self, x: tf.Tensor, factor: int) -> tf.Tensor:
+        # Repeating by broadcast: cheaper than a gather, and its gradient is a plain sum.
+        _, height, width, channels = x.shape
+        if height is None or width is None:
+            return tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
+        y = tf.broadcast_to(
+            x[:, :, tf.newaxis, :, tf.newaxis, :],
+            [tf.shape(x)[0], height, factor, width, factor, channels],
+        )
+        return tf.reshape(y, [-1, height * factor, width * factor, channels])
+
+    def add(self, xs: Sequence[tf.Tensor]) -> tf.Tensor:
+        return xs[0] if len(xs) == 1 else tf.add_n(list(xs))

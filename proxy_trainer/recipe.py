@@ -1,0 +1,84 @@
+"""A recipe: everything that decides how a proxy detector is trained and judged, but for the data."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from search_space.genome import MAX_LEVEL
+from search_space.scaling import Scaling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Sizes are in pixels of the input, schedules in optimizer steps.
+
+    The losses' constants are the paper's (Lin et al., 2017, as set in the released RetinaNet
+    configs): focal alpha 0.25 and gamma 1.5, Huber delta 0.1, box weight 50.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    resolution: int = 128
+    steps: int = 300
+    batch: int = 8
+    learning_rate: float = 0.08
+    warmup_steps: int = 30
+    momentum: float = 0.9
+    weight_decay: float = 4e-5
+    clip_norm: float = 10.0
+    average: float = 0.0
+    width: float = 0.25
+    alpha: float = 0.25
+    endpoint_width: int = 64
+    head_convs: int = 4
+    head_width: int = 64
+    anchor_size: float = 3.0
+    match_iou: float = 0.5
+    jitter: tuple[float, float] = (0.8, 1.2)
+    flip: bool = True
+    focal_alpha: float = 0.25
+    focal_gamma: float = 1.5
+    huber_delta: float = 0.1
+    box_weight: float = 50.0
+    statistics_batches: int = 20
+    evaluate_every: int | None = None
+    evaluation_batch: int = 16
+    score_threshold: float = 0.01
+    nms_iou: float = 0.5
+    detections: int = 100
+
+    def __post_init__(self) -> None:
+        stride = 2**MAX_LEVEL
+        if self.resolution < stride or self.resolution % stride:
+            raise ValueError(f"recipe: resolution={self.resolution}, expected a multiple of {stride}")
+        for name in ("steps", "batch", "head_convs", "head_width", "evaluation_batch", "detections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"recipe: {name}={getattr(self, name)}, expected at least 1")
+        if self.learning_rate <= 0 or self.anchor_size <= 0 or self.clip_norm <= 0:
+            raise ValueError("recipe: learning_rate, anchor_size and clip_norm must be above 0")
+        if not 0 <= self.warmup_steps < self.steps:
+            raise ValueError(f"recipe: warmup_steps={self.warmup_steps}, expected 0 to {self.steps - 1}")
+        if not 0 < self.jitter[0] <= self.jitter[1]:
+            raise ValueError(f"recipe: jitter={self.jitter}, expected 0 < low <= high")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"recipe: average={self.average}, expected 0 to below 1")
+        if self.evaluate_every is not None and self.evaluate_every < 1:
+            raise ValueError(f"recipe: evaluate_every={self.evaluate_every}, expected at least 1 or nothing")
+        if self.statistics_batches < 0:
+            raise ValueError(f"recipe: statistics_batches={self.statistics_batches}, expected at least 0")
+        _ = self.scaling
+
+    @property
+    def scaling(self) -> Scaling:
+        """The proxy's scaling."""
+        return Scaling(width=self.width, alpha=self.alpha, endpoint_width=self.endpoint_width)
+
+    @property
+    def hash(self) -> str:
+        """Equal exactly when all settings are equal: trials with different ones are never compared."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,26 @@
+"""How TensorFlow runs in a worker: few threads, the same bits every time, memory as needed."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import tensorflow as tf
+
+
+@functools.cache
+def prepare(threads: int = 1) -> str:
+    """Set TensorFlow up, once a process, and name the device it will use.
+
+    With one intra-op and one inter-op thread nothing depends on timing, so that equal trials give
+    equal bits. Must come before TensorFlow's first operation; raises RuntimeError otherwise.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, enable=True)
+    if not gpus:
+        return f"cpu ({threads} of {os.cpu_count()} cores)"
+    tf.config.experimental.enable_op_determinism()
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))

@@ -1,0 +1,139 @@
+"""One trial's training from start to end: genome, data, recipe and seed to progress and a trained detector."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from proxy_trainer.anchors import Anchors, targets
+from proxy_trainer.data.augment import Augment
+from proxy_trainer.data.batches import Batch, batch_at
+from proxy_trainer.data.image_set import ImageSet
+from proxy_trainer.detector import Blueprint, Detector
+from proxy_trainer.evaluation import Judged, estimate_statistics, evaluate
+from proxy_trainer.protocol import TrialFailed
+from proxy_trainer.recipe import Recipe
+from proxy_trainer.schedule import averaging, learning_rate
+from search_space.genome import Genome
+from search_space.trial import FailureKind, Progress
+
+REPORT_EVERY: Final = 25
+"""Steps between two reports of the loss."""
+
+_STATISTICS_SEED: Final = 1
+"""Sets the batches that re-estimate statistics apart from those of the training, for one trial seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training: the facts, and what was judged."""
+
+    metrics: dict[str, float]
+    blueprint: Blueprint
+    judged: Judged
+
+
+def train(
+    genome: Genome, train_set: ImageSet, judge_set: ImageSet, recipe: Recipe, seed: int
+) -> Iterator[Progress | Trained]:
+    """Train the proxy of a genome on one split and judge it on another; the last item is `Trained`.
+
+    Everything random comes from `seed`. Raises TrialFailed(DIVERGED) when the loss is not finite.
+    """
+    clock = _Clock()
+    classes = len(train_set.categories)
+    blueprint = Blueprint.of(genome, recipe, classes)
+    detector = Detector(blueprint, recipe, classes, seed)
+    losses: list[float] = []
+    for step in range(recipe.steps):
+        losses.append(_step(detector, blueprint.anchors, train_set, recipe, (seed, step)))
+        done = step + 1
+        if done == 1:
+            clock.lap("seconds_start")
+        if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
+            clock.lap("seconds_train")
+            metrics = evaluate(
+                detector, _judged(detector, blueprint, train_set, recipe, seed), judge_set, recipe.evaluation_batch
+            )
+            clock.lap("seconds_evaluate")
+            yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
+        elif done % REPORT_EVERY == 0 and done < recipe.steps:
+            yield Progress(step=done, metrics={"loss": _recent(losses)})
+    clock.lap("seconds_train")
+    judged = _judged(detector, blueprint, train_set, recipe, seed)
+    clock.lap("seconds_statistics")
+    metrics = evaluate(detector, judged, judge_set, recipe.evaluation_batch)
+    clock.lap("seconds_evaluate")
+    metrics |= {
+        "loss": _recent(losses),
+        "parameters": float(blueprint.declaration.parameters),
+        "flops": float(sum(blueprint.declaration.multiply_adds.values())),
+    }
+    yield Trained(metrics | clock.laps, blueprint, judged)
+
+
+def _step(
+    detector: Detector, anchors: Anchors, train_set: ImageSet, recipe: Recipe, at: tuple[int, int]
+) -> float:
+    seed, step = at
+    batch = batch_at(train_set, step, batch=recipe.batch, seed=seed, augment=_augment(recipe))
+    classes, offsets = batch_targets(batch, anchors, recipe.match_iou)
+    loss = detector.step(
+        tf.constant(batch.images),
+        tf.constant(classes),
+        tf.constant(offsets),
+        tf.constant(learning_rate(recipe, step), tf.float32),
+        tf.constant(averaging(recipe, step), tf.float32),
+    )
+    value = float(loss)
+    if not math.isfinite(value):
+        raise TrialFailed(FailureKind.DIVERGED, f"loss is {value} at step {step + 1} of {recipe.steps}")
+    return value
+
+
+def batch_targets(
+    batch: Batch, anchors: Anchors, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg] # int32 and float32
+    """The classes [B, A] and offsets [B, A, 4] that the heads should give for a batch."""
+    pairs = [targets(anchors, boxes, labels, threshold) for boxes, labels in zip(batch.boxes, batch.labels, strict=True)]
+    return np.stack([classes for classes, _ in pairs]), np.stack([offsets for _, offsets in pairs])
+
+
+def _judged(detector: Detector, blueprint: Blueprint, train_set: ImageSet, recipe: Recipe, seed: int) -> Judged:
+    weights = detector.weights
+    if not recipe.statistics_batches:
+        return Judged(weights, detector.statistics)
+    batches = (
+        batch_at(train_set, step, batch=recipe.batch, seed=seed + _STATISTICS_SEED, augment=_augment(recipe))
+        for step in range(recipe.statistics_batches)
+    )
+    return Judged(weights, estimate_statistics(detector, weights, batches, blueprint.layout))
+
+
+def _augment(recipe: Recipe) -> Augment:
+    return Augment(flip=recipe.flip, jitter=recipe.jitter)
+
+
+def _recent(losses: list[float]) -> float:
+    return float(np.mean(losses[-REPORT_EVERY:]))
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds by phase, and in all."""
+
+    laps: dict[str, float] = field(default_factory=dict)
+    _began: float = field(default_factory=time.perf_counter)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
+        self.laps["seconds"] = now - self._began
+        self._last = now
