@@ -1,0 +1,62 @@
+"""Controllers chosen by a config: from text through pydantic, and built by type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+import numpy as np
+import pytest
+from pydantic import Field, TypeAdapter, ValidationError
+
+from controller.config import ControllerConfig, build
+from controller.no_repeats import NoRepeats
+from controller.random_search import RandomSearch, RandomSearchConfig
+from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+
+ADAPTER: TypeAdapter[ControllerConfig] = TypeAdapter(Annotated[ControllerConfig, Field(discriminator="kind")])
+
+
+class Coin:
+    """The smallest space."""
+
+    def sample(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(2))
+
+    def mutate(self, genome: int, rng: np.random.Generator) -> int:  # noqa: ARG002 - there is one other side
+        return 1 - genome
+
+    def fingerprint(self, genome: int) -> str:
+        return str(genome)
+
+
+def test_text_becomes_a_config() -> None:
+    config = ADAPTER.validate_python({"kind": "regularized_evolution", "population": 20, "tournament": 5})
+    assert config == RegularizedEvolutionConfig(population=20, tournament=5)
+
+
+def test_every_config_survives_text() -> None:
+    for kind in get_args(ControllerConfig):
+        assert ADAPTER.validate_json(ADAPTER.dump_json(kind())) == kind()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ({"kind": "regularised_evolution"}, "does not match any of the expected tags"),
+        ({"kind": "random_search", "population": 20}, "population"),
+        ({"kind": "regularized_evolution", "populaton": 20}, "populaton"),
+        (
+            {"kind": "regularized_evolution", "population": 5, "tournament": 9},
+            "1 <= tournament <= population",
+        ),
+    ],
+)
+def test_bad_text_is_refused(text: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        ADAPTER.validate_python(text)
+
+
+def test_built_by_type() -> None:
+    assert isinstance(build(RandomSearchConfig(no_repeats=False), Coin()), RandomSearch)
+    assert isinstance(build(RegularizedEvolutionConfig(no_repeats=False), Coin()), RegularizedEvolution)
+    assert isinstance(build(RegularizedEvolutionConfig(), Coin()), NoRepeats)
