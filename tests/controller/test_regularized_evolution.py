@@ -15,7 +15,7 @@ from search_space.trial import FailureKind
 
 Bits = tuple[int, ...]
 DIM = 20
-TABLE = np.random.default_rng(2019).random(2**DIM)
+TABLE = np.random.default_rng(2019).random(2**DIM).round(1)  # coarse: ties must be broken alike
 
 
 class Bitstrings:
