@@ -1,0 +1,172 @@
+"""A campaign's config: the values that the packages own, put together, read from YAML and kept as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from pydantic import Field
+
+from controller.config import ControllerConfig
+from nas.campaign import CampaignRules
+from nas.folder import NAME
+from nas.reward import RewardConfig
+from nas.runners.options import RayOptions, RunnerOptions
+from nas.space_config import SpaceConfig
+from nas.validation import Refused, adapter, validate
+from nas.yaml_file import YamlError, read_yaml
+from proxy_trainer.data.config import DataConfig, RenderedData, Splits
+from proxy_trainer.recipe import Recipe
+from proxy_trainer.synthetic import SyntheticConfig
+from search_space.trial import FailureKind
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A config that can't be used; the line says in which file, at which key, and what to write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """Trials are trainings of proxy detectors."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: Literal["proxy"] = "proxy"
+    recipe: Recipe = Recipe()
+    data: Annotated[DataConfig, Field(discriminator="kind")] = RenderedData()
+    splits: Splits = Splits()
+
+
+EvaluatorConfig: TypeAlias = ProxyConfig | SyntheticConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """When a campaign ends."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    trials: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.trials <= 10_000_000:
+            raise ValueError(f"trials={self.trials}, expected 1 to 10000000")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureConfig:
+    """What failures lead to: how often a trial is tried again after each kind, and when to give up.
+
+    The campaign stops when more than this `share` of the ended trials failed, `least` of them at least.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    retries: dict[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
+    share: float = 0.5
+    least: int = 5
+
+    def __post_init__(self) -> None:
+        for kind, count in self.retries.items():
+            if not 0 <= count <= 100:
+                raise ValueError(f"retries: {kind}={count}, expected 0 to 100")
+        if not 0 < self.share <= 1 or self.least < 1:
+            raise ValueError(f"share={self.share}, least={self.least}, expected 0 < share <= 1 and least >= 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignConfig:
+    """Everything that decides what a campaign does.
+
+    `keep_weights`: of how many of the best trials the proxy's weights are kept. `database`: a
+    SQLAlchemy URL, or None for SQLite in the campaign's folder; it is never stored in the database.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    name: str
+    seed: int = 0
+    space: SpaceConfig
+    controller: Annotated[ControllerConfig, Field(discriminator="kind")]
+    evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
+    reward: RewardConfig = RewardConfig()
+    runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
+    budget: Budget
+    failures: FailureConfig = FailureConfig()
+    keep_weights: int = 3
+    database: str | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name={self.name[:80]!r}, expected letters, digits, '.', '_', '-' (at most 64)")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={self.seed}, expected 0 to 2**63 - 1")
+        if not 0 <= self.keep_weights <= 1000:
+            raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
+
+    @property
+    def rules(self) -> CampaignRules:
+        """The part that the state machine reads."""
+        return CampaignRules(
+            trials=self.budget.trials,
+            reward=self.reward,
+            retries=self.failures.retries,
+            failure_share=self.failures.share,
+            min_failures=self.failures.least,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The resolved config, without the database's address."""
+        whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
+        del whole["database"]
+        return whole
+
+    @property
+    def hash(self) -> str:
+        """Equal exactly when two campaigns would search the same: name and runner don't count."""
+        whole = self.to_json()
+        del whole["name"], whole["runner"]
+        text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def load(path: Path) -> CampaignConfig:
+    """Read a config file; relative paths in it count from its own directory. Raises ConfigError."""
+    try:
+        file = read_yaml(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except YamlError as error:
+        raise ConfigError(str(error)) from error
+    try:
+        return _absolute(from_json(file.data), path.absolute().parent)
+    except Refused as error:
+        raise ConfigError(f"{file.where(error.keys)}: {error}") from error
+
+
+def from_json(data: dict[str, Any]) -> CampaignConfig:
+    """The inverse of `to_json`, and the way from YAML's data. Raises Refused."""
+    if isinstance(data.get("space"), str):
+        data = data | {"space": {"preset": data["space"]}}
+    config = validate(CampaignConfig, data)
+    return dataclasses.replace(config, space=config.space.resolved())
+
+
+def _absolute(value: T, base: Path) -> T:
+    """The same dataclass with every path in it counted from `base`."""
+    changes: dict[str, Any] = {}
+    for entry in dataclasses.fields(value):  # type: ignore[arg-type]  # T is always one of our dataclasses
+        inside = getattr(value, entry.name)
+        if isinstance(inside, Path):
+            changes[entry.name] = base / inside.expanduser()
+        elif dataclasses.is_dataclass(inside) and not isinstance(inside, type):
+            changes[entry.name] = _absolute(inside, base)
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # as above

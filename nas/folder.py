@@ -1,0 +1,90 @@
+"""Where a campaign lives: one folder, whose name is the campaign's name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+DEFAULT_ROOT: Final = "campaigns"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+class FolderError(ValueError):
+    """No campaign of this name, or one too many."""
+
+
+def root(given: Path | None = None) -> Path:
+    """The directory of all campaigns: what is given, or NAS_HOME, or `campaigns` here."""
+    return (given or Path(os.environ.get("NAS_HOME") or DEFAULT_ROOT)).absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignFolder:
+    """The paths of one campaign."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The campaign's name."""
+        return self.path.name
+
+    @property
+    def log(self) -> Path:
+        """What engines print while the campaign runs."""
+        return self.path / "log.txt"
+
+    @property
+    def cache(self) -> Path:
+        """Decoded pictures and whatever else can be made again."""
+        return self.path / "cache"
+
+    @property
+    def weights(self) -> Path:
+        """Proxy weights of the best few trials."""
+        return self.path / "weights"
+
+    @property
+    def database(self) -> str:
+        """The URL of the campaign's database: a SQLite file in here unless another was recorded."""
+        if self._address.exists():
+            return self._address.read_text(encoding="utf-8").strip()
+        return f"sqlite:///{self.path / 'campaign.sqlite'}"
+
+    def record_database(self, url: str) -> None:
+        """Remember a database elsewhere; readable by the owner only, since a URL may hold a password."""
+        descriptor = os.open(self._address, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(url + "\n")
+
+    @property
+    def _address(self) -> Path:
+        return self.path / "database.url"
+
+
+def create(root: Path, name: str) -> CampaignFolder:
+    """A new folder with its subfolders. Raises FolderError for a bad name, FileExistsError when it is there."""
+    if not NAME.fullmatch(name):
+        raise FolderError(
+            f"campaign name {name[:80]!r}: expected letters, digits, '.', '_', '-' (at most 64, no '.' or '-' first)"
+        )
+    folder = CampaignFolder(root / name)
+    root.mkdir(parents=True, exist_ok=True)
+    folder.path.mkdir()
+    folder.cache.mkdir()
+    folder.weights.mkdir()
+    return folder
+
+
+def find(root: Path, name: str) -> CampaignFolder:
+    """The folder of a campaign that exists. Raises FolderError, with the nearest name that does."""
+    if NAME.fullmatch(name) and (root / name).is_dir():
+        return CampaignFolder(root / name)
+    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    near = difflib.get_close_matches(name, names, n=1)
+    there = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names[:8])}" if names else "there is none"
+    raise FolderError(f"no campaign {name[:80]!r} in {root}; {there}")

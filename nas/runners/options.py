@@ -1,0 +1,44 @@
+"""What a config says about the runner; kept apart from the runners so that reading it loads no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialOptions:
+    """One trial after the other in the campaign's own process."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: Literal["serial"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayOptions:
+    """A pool of Ray actors, on this machine or, where RAY_ADDRESS is set, on a cluster.
+
+    `workers`: null for as many as the CPUs allow. `timeout_seconds` is how long one attempt may take.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: Literal["ray"] = "ray"
+    workers: int | None = None
+    cpus_per_worker: int = 1
+    gpus_per_worker: float = 0.0
+    timeout_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not 1 <= self.workers <= 10_000:
+            raise ValueError(f"workers={self.workers}, expected 1 to 10000, or null for one per core")
+        if not 1 <= self.cpus_per_worker <= 1024:
+            raise ValueError(f"cpus_per_worker={self.cpus_per_worker}, expected 1 to 1024")
+        if not 0 <= self.gpus_per_worker <= 64 or (self.gpus_per_worker > 1 and self.gpus_per_worker % 1):
+            raise ValueError(f"gpus_per_worker={self.gpus_per_worker}, expected a share of one, or a whole number")
+        if self.timeout_seconds is not None and self.timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds={self.timeout_seconds}, expected above 0, or null for no limit")
+
+
+RunnerOptions: TypeAlias = SerialOptions | RayOptions

@@ -1,0 +1,236 @@
+"""The Ray runner: a pool of warm actors and one loop that moves assignments out and results back.
+
+Every trouble of Ray's becomes a typed failure of one attempt; retries belong to the campaign.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+
+from nas.campaign import Campaign, Done
+from nas.runners.options import RayOptions
+from nas.runners.worker import Place, Worker
+from proxy_trainer.protocol import Evaluator, TrialFailed
+from search_space.trial import Assignment, FailureKind, Measurement, Progress
+
+TURN_SECONDS: Final = 0.2
+STARTS_IN_VAIN: Final = 3
+OBJECT_STORE_BYTES: Final = 100 * 2**20  # results are small: data reaches the workers through files
+
+
+class RunnerError(RuntimeError):
+    """Workers can't be started, so no trial can run."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A place in the pool and the actor that fills it; `assignment` is None while it is idle."""
+
+    index: int
+    actor: ActorHandle[Any]
+    starting: bool = True
+    assignment: Assignment | None = None
+    deadline: float = math.inf
+
+
+def run(
+    campaign: Campaign[Any],
+    make_evaluator: Callable[[], Evaluator],
+    options: RayOptions,
+    tick: Callable[[], None],
+    log: Path | None = None,
+) -> None:
+    """Run the campaign to its end; `tick` is called about five times a second.
+
+    Each worker calls `make_evaluator` once. On this machine workers print to `log`. Raises
+    RunnerError; KeyboardInterrupt passes through, as everything does, once all workers are gone.
+    """
+    with _engine(options) as workers:
+        pool = _Pool(campaign, make_evaluator, options, workers, log)
+        try:
+            while not pool.finished:
+                pool.turn()
+                tick()
+        finally:
+            pool.close()
+
+
+@contextmanager
+def _engine(options: RayOptions) -> Iterator[int]:
+    """Ray, started here unless it runs already or elsewhere; yields the number of workers."""
+    started = not ray.is_initialized()
+    if started:
+        _connect(options)
+    try:
+        total = ray.cluster_resources()
+        if not os.environ.get("RAY_ADDRESS") and options.gpus_per_worker > total.get("GPU", 0):
+            raise RunnerError(
+                f"runner: gpus_per_worker={options.gpus_per_worker:g}, but this machine has "
+                f"{total.get('GPU', 0):g}; set it to 0"
+            )
+        yield options.workers or max(1, int(total.get("CPU", 1)) // options.cpus_per_worker)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _connect(options: RayOptions) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(**quiet)
+            return
+        cpus = options.workers * options.cpus_per_worker if options.workers else len(os.sched_getaffinity(0))
+        ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+    except (RayError, OSError, RuntimeError, ValueError) as error:
+        raise RunnerError(f"Ray doesn't start: {_line(error)}") from error
+
+
+class _Pool:
+    def __init__(
+        self,
+        campaign: Campaign[Any],
+        make_evaluator: Callable[[], Evaluator],
+        options: RayOptions,
+        workers: int,
+        log: Path | None,
+    ) -> None:
+        self._campaign = campaign
+        self._make_evaluator = make_evaluator
+        self._options = options
+        self._log = None if os.environ.get("RAY_ADDRESS") else log
+        self._actor_class = ray.remote(Worker)
+        self._slots: dict[ray.ObjectRef[Any], _Slot] = {}
+        self._idle: list[_Slot] = []
+        self._in_vain = 0
+        self.finished = False
+        for index in range(workers):
+            self._hire(index)
+
+    def turn(self) -> None:
+        """Hand out what there is, wait a moment for what comes back, and take it in."""
+        self._campaign.beat()
+        while self._idle and not self.finished:
+            given = self._campaign.propose(f"ray-{self._idle[-1].index}")
+            if isinstance(given, Assignment):
+                self._start(self._idle.pop(), given)
+            elif isinstance(given, Done):
+                self.finished = True
+            else:
+                break
+        if self.finished:
+            return
+        for answer in _answers(list(self._slots)):
+            self._take_in(self._slots.pop(answer), answer)
+        self._enforce_deadlines()
+
+    def close(self) -> None:
+        """End all workers, whatever they do."""
+        for slot in (*self._slots.values(), *self._idle):
+            ray.kill(slot.actor)
+        self._slots.clear()
+        self._idle.clear()
+
+    def _hire(self, index: int) -> None:
+        actor = self._actor_class.options(
+            num_cpus=self._options.cpus_per_worker, num_gpus=self._options.gpus_per_worker, max_restarts=0
+        ).remote(_place(index, self._options.cpus_per_worker, self._log))
+        self._slots[actor.ready.remote(self._make_evaluator)] = _Slot(index, actor)
+
+    def _start(self, slot: _Slot, assignment: Assignment) -> None:
+        slot.assignment = assignment
+        slot.deadline = time.monotonic() + (self._options.timeout_seconds or math.inf)
+        self._slots[slot.actor.start.remote(assignment)] = slot
+
+    def _take_in(self, slot: _Slot, answer: ray.ObjectRef[Any]) -> None:
+        try:
+            item = ray.get(answer)
+        except RayTaskError as error:
+            if slot.starting:
+                raise RunnerError(f"the evaluator can't be built: {_line(error.cause)}") from error
+            item = TrialFailed(FailureKind.INTERNAL, _line(error.cause))
+        except (RayError, TimeoutError) as error:
+            self._lost(slot, error)
+            return
+        if slot.starting:
+            if item is not None:
+                raise RunnerError(str(item))
+            slot.starting = False
+            self._in_vain = 0
+            self._idle.append(slot)
+        elif isinstance(item, Progress):
+            self._go_on(slot, item)
+        else:
+            self._record(slot, item)
+            self._idle.append(slot)
+
+    def _go_on(self, slot: _Slot, progress: Progress) -> None:
+        assignment = slot.assignment
+        if assignment is None or self._campaign.observe(assignment.number, assignment.attempt, progress):
+            self._slots[slot.actor.advance.remote()] = slot
+            return
+        slot.actor.stop.remote()
+        slot.assignment, slot.deadline = None, math.inf
+        self._idle.append(slot)
+
+    def _record(self, slot: _Slot, result: Measurement | TrialFailed) -> None:
+        assignment, slot.assignment, slot.deadline = slot.assignment, None, math.inf
+        if assignment is not None:
+            self._campaign.record(assignment.number, assignment.attempt, result)
+
+    def _lost(self, slot: _Slot, error: Exception) -> None:
+        """The worker is gone: record it and hire another, unless none ever gets to work."""
+        if slot.starting:
+            self._in_vain += 1
+            if self._in_vain >= STARTS_IN_VAIN:
+                raise RunnerError(f"{self._in_vain} workers in a row died while they started: {_line(error)}")
+        memory = isinstance(error, OutOfMemoryError) or "OutOfMemory" in str(error)
+        kind = FailureKind.OUT_OF_MEMORY if memory else FailureKind.LOST_WORKER
+        ray.kill(slot.actor)
+        self._hire(slot.index)
+        self._record(slot, TrialFailed(kind, _line(error)))
+
+    def _enforce_deadlines(self) -> None:
+        now = time.monotonic()
+        for answer, slot in [(answer, slot) for answer, slot in self._slots.items() if slot.deadline < now]:
+            del self._slots[answer]
+            ray.kill(slot.actor)
+            self._hire(slot.index)
+            limit = f"not finished after {self._options.timeout_seconds:g} s"
+            self._record(slot, TrialFailed(FailureKind.TIMEOUT, limit))
+
+
+def _answers(waiting: list[ray.ObjectRef[Any]]) -> list[ray.ObjectRef[Any]]:
+    """Wait a moment for the first answer, then take all that are there."""
+    first, _ = ray.wait(waiting, num_returns=1, timeout=TURN_SECONDS)
+    return ray.wait(waiting, num_returns=len(waiting), timeout=0)[0] if first else []
+
+
+def _place(index: int, cpus: int, log: Path | None) -> Place:
+    """On a cluster Ray places workers and nobody pins them: it doesn't say which cores are free."""
+    if os.environ.get("RAY_ADDRESS"):
+        return Place(threads=cpus)
+    cores = sorted(os.sched_getaffinity(0))
+    mine = frozenset(cores[(index * cpus + offset) % len(cores)] for offset in range(cpus))
+    return Place(cores=mine, threads=cpus, log=log)
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line: Ray's own run over many, of which the one about the exit says why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "exit detail" in line.lower()] or lines[:1]
+    if isinstance(error, RayActorError) and told:
+        return told[0].rsplit("Worker exit detail: ", 1)[-1][:200]
+    return (told[0] if told else type(error).__name__)[:200]
