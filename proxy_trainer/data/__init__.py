@@ -1,1 +1,1 @@
-"""Data: COCO directories, the rendered embedded set, caches, splits and augmentation."""
+"""Pictures and boxes: COCO directories, the rendered set, the decoded cache, splits, batches. No TensorFlow."""

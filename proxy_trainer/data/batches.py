@@ -1,0 +1,63 @@
+"""Training batches without end: step k is a function of (images, seed, k), however it is reached."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy_trainer.data.augment import Augment, augmented
+from proxy_trainer.data.image_set import ImageSet
+
+_ORDER, _CHANGE = 0, 1
+"""Second words of the random streams: order of the images in an epoch, changes of one picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """`images` uint8 [B, R, R, 3]; per image `boxes` float32 [n, 4] as (y1, x1, y2, x2) and `labels` int32 [n].
+
+    Crowd regions are not in it.
+    """
+
+    images: NDArray[np.uint8]
+    boxes: tuple[NDArray[np.float32], ...]
+    labels: tuple[NDArray[np.int32], ...]
+
+
+def batches(images: ImageSet, *, batch: int, seed: int, augment: Augment, start: int = 0) -> Iterator[Batch]:
+    """The batches of steps `start`, `start` + 1, ...; an epoch shows every image once, in its own order."""
+    for step in itertools.count(start):
+        yield batch_at(images, step, batch=batch, seed=seed, augment=augment)
+
+
+def batch_at(images: ImageSet, step: int, *, batch: int, seed: int, augment: Augment) -> Batch:
+    """The batch of this step, without those before it."""
+    positions = range(step * batch, (step + 1) * batch)
+    rows = _rows(len(images), positions, seed)
+    pictures, boxes, labels = [], [], []
+    for position, row in zip(positions, rows, strict=True):
+        height, width = images.contents[row].tolist()
+        picture, left, kept = augmented(
+            images.pixels[row],
+            (height, width),
+            images.boxes[row],
+            augment,
+            np.random.default_rng([seed, _CHANGE, position]),
+        )
+        pictures.append(picture)
+        boxes.append(left)
+        labels.append(images.labels[row][kept])
+    return Batch(np.stack(pictures), tuple(boxes), tuple(labels))
+
+
+def _rows(count: int, positions: range, seed: int) -> list[int]:
+    """Which image stands at these positions of the stream of shuffled epochs."""
+    orders = {
+        epoch: np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
+        for epoch in range(positions.start // count, positions[-1] // count + 1)
+    }
+    return [int(orders[position // count][position % count]) for position in positions]

@@ -1,0 +1,92 @@
+"""One picture file, decoded: whatever its mode, orientation and size, it becomes RGB that fits a square.
+
+Pillow only; hostile files (bombs, truncated, of another type) raise BadPicture.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What is opened at all: no format that starts another program (EPS) or fetches anything."""
+
+_EXIF_ORIENTATION: Final = 274
+_TURNED: Final = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+
+class BadPicture(ValueError):
+    """A file that gives no picture, and why."""
+
+
+@contextmanager
+def strict_warnings() -> Iterator[None]:
+    """Pillow's warnings about odd files stay quiet, the one about decompression bombs is an error.
+
+    Around all decoding threads, not in each: Python's warning filters belong to the process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def fitted(height: int, width: int, resolution: int) -> tuple[float, int, int]:
+    """Scale, height and width of a picture whose longest side becomes `resolution`."""
+    scale = resolution / max(height, width)
+    return scale, max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def decode(data: bytes, size: tuple[int, int], resolution: int) -> NDArray[np.uint8]:
+    """RGB of shape (resolution, resolution, 3): the picture top left, longest side `resolution`, then zeros.
+
+    `size` is (height, width) by the annotation file. It also says which way up the boxes are: if it is the
+    size of the stored pixels of a picture that EXIF turns by 90 degrees, the boxes were drawn on the stored
+    pixels and EXIF is left aside. In every other case (size after turning, or an orientation that keeps
+    the size) boxes are taken to be drawn on the picture as viewers show it. Raises BadPicture.
+
+    Call it inside `strict_warnings()`.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return _square(image, size, resolution)
+    except BadPicture:
+        raise
+    # Decoders raise a zoo of types on broken bytes (OSError, SyntaxError, struct.error, EOFError ...).
+    except Exception as error:
+        raise BadPicture(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArray[np.uint8]:
+    turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
+    stored = (image.height, image.width)
+    as_stored = turned and stored == size and stored[0] != stored[1]
+    if size != stored and not (turned and size == stored[::-1]):
+        raise BadPicture(
+            f"it has {stored[1]} x {stored[0]} pixels, the annotation file says {size[1]} x {size[0]}"
+        )
+    # JPEG decoders can halve while decoding; twice the target keeps the final resize well sampled.
+    image.draft(image.mode, (2 * resolution, 2 * resolution))
+    rgb = _rgb(image if as_stored else ImageOps.exif_transpose(image))
+    _, height, width = fitted(*size, resolution)
+    canvas = np.zeros((resolution, resolution, 3), np.uint8)
+    canvas[:height, :width] = np.asarray(rgb.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return canvas
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Grey, palette, CMYK and 16-bit pictures to RGB; transparency is dropped, as other loaders do."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if image.mode == "P":
+        image = image.convert("RGBA")
+    return image.convert("RGB")
