@@ -1,0 +1,239 @@
+"""Spec files: a genome with its scaling as YAML, so that the network can be rebuilt anywhere.
+
+A spec is data: it is read with the safe loader, its size and depth are limited, aliases and unknown
+or repeated keys are refused. It has a format name and a version; a newer version is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from search_space.genome import BlockGene, BlockKind, Genome, InvalidGenome, Stem, StemNode
+from search_space.safe_yaml import UnsafeYaml, load_yaml
+from search_space.scaling import Scaling
+
+FORMAT: Final = "spinenas-spec"
+VERSION: Final = 1
+MAX_BYTES: Final = 256 * 1024
+
+
+class InvalidSpec(ValueError):
+    """A text or file that is no spec: the file, the place in it, and the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the full-size backbone comes out to: trained parameters, and multiply-adds at an input size."""
+
+    params: int
+    flops: int
+    input_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A genome, the scaling of its full-size network, and what else the writer knew.
+
+    `proxy` (scaling, head, classes, recipe) and `provenance` are the writer's own: strings, finite
+    numbers, booleans, None, lists and mappings with string keys.
+    """
+
+    genome: Genome
+    scaling: Scaling = field(default_factory=Scaling)
+    proxy: Mapping[str, JsonValue] | None = None
+    provenance: Mapping[str, JsonValue] = field(default_factory=dict)
+    expected: Expected | None = None
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _StemNodeText(_Strict):
+    node: int
+    level: int
+    kind: Annotated[BlockKind, Field(strict=False)] = BlockKind.BOTTLENECK
+    candidate: bool = True
+
+
+class _BlockText(_Strict):
+    node: int
+    level: int
+    kind: Annotated[BlockKind, Field(strict=False)]
+    parents: Annotated[list[int], Field(min_length=2, max_length=2)]
+    output: bool = False
+
+
+class _GenomeText(_Strict):
+    stem: list[_StemNodeText]
+    blocks: list[_BlockText]
+
+
+class _ScalingText(_Strict):
+    width: float
+    alpha: float
+    endpoint_width: int
+    repeats: int
+
+
+class _ExpectedText(_Strict):
+    params: Annotated[int, Field(ge=0)]
+    flops: Annotated[int, Field(ge=0)]
+    input_size: Annotated[int, Field(ge=1)]
+
+
+class _SpecText(_Strict):
+    format: Literal["spinenas-spec"]
+    version: Literal[1]
+    genome: _GenomeText
+    scaling: _ScalingText
+    proxy: dict[str, JsonValue] | None = None
+    provenance: dict[str, JsonValue] = Field(default_factory=dict)
+    expected: _ExpectedText | None = None
+
+
+def write_spec(spec: Spec, path: Path) -> None:
+    """Write a spec file in one piece: the old file or the new one stands. Raises InvalidSpec, OSError."""
+    text = spec_to_text(spec)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read_spec(path: Path) -> Spec:
+    """The inverse of `write_spec`. Raises InvalidSpec, OSError."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(f"{path}: byte {error.start} is not UTF-8 text") from None
+    return spec_from_text(text, str(path))
+
+
+def spec_to_text(spec: Spec) -> str:
+    """A spec as YAML, one line a node. Raises InvalidSpec for contents that could not be read back."""
+    first = len(spec.genome.stem.nodes)
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "genome": {
+            "stem": [_stem_line(node, gene) for node, gene in enumerate(spec.genome.stem.nodes)],
+            "blocks": [_block_line(node, gene) for node, gene in enumerate(spec.genome.blocks, first)],
+        },
+        "scaling": asdict(spec.scaling),
+    }
+    if spec.expected is not None:
+        document["expected"] = asdict(spec.expected)
+    if spec.proxy is not None:
+        document["proxy"] = dict(spec.proxy)
+    if spec.provenance:
+        document["provenance"] = dict(spec.provenance)
+    try:
+        text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000)
+    except yaml.YAMLError as error:
+        raise InvalidSpec(f"spec to write: {error}") from None
+    if spec_from_text(text, "spec to write") != spec:
+        raise InvalidSpec("spec to write: proxy or provenance would read back differently")
+    return text
+
+
+def spec_from_text(text: str, source: str = "spec") -> Spec:
+    """The inverse of `spec_to_text`; `source` names the text in errors. Raises InvalidSpec."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise InvalidSpec(f"{source}: more than {MAX_BYTES} bytes, expected a spec of a few kilobytes")
+    try:
+        document = load_yaml(text)
+    except UnsafeYaml as error:
+        raise InvalidSpec(f"{source}: {error}") from None
+    _check_version(document, source)
+    try:
+        return _to_spec(_SpecText.model_validate(document))
+    except ValidationError as error:
+        raise InvalidSpec(f"{source}: {_first_problem(error)}") from None
+    except InvalidGenome as error:
+        raise InvalidSpec(f"{source}: genome: {error}") from None
+    except ValueError as error:
+        raise InvalidSpec(f"{source}: {error}") from None
+
+
+def _check_version(document: Any, source: str) -> None:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InvalidSpec(f"{source}: expected a mapping with 'format: {FORMAT}', found another document")
+    version = document.get("version")
+    if type(version) is not int:  # True is an int, and equal to 1
+        raise InvalidSpec(f"{source}: version={version!r}, expected a whole number")
+    if version > VERSION:
+        raise InvalidSpec(f"{source}: version {version}, but this program reads up to {VERSION}: update it")
+
+
+def _to_spec(text: _SpecText) -> Spec:
+    first = len(text.genome.stem)
+    lines: list[_StemNodeText | _BlockText] = [*text.genome.stem, *text.genome.blocks]
+    for place, line in enumerate(lines):
+        if line.node != place:
+            where = f"stem.{place}" if place < first else f"blocks.{place - first}"
+            raise InvalidGenome(f"{where}: node={line.node}, expected {place}: nodes are numbered through")
+    stem = Stem(tuple(StemNode(line.level, line.kind, line.candidate) for line in text.genome.stem))
+    blocks = tuple(
+        BlockGene(line.level, line.kind, (line.parents[0], line.parents[1]), line.output)
+        for line in text.genome.blocks
+    )
+    return Spec(
+        genome=Genome(stem, blocks),
+        scaling=Scaling(**text.scaling.model_dump()),
+        proxy=text.proxy,
+        provenance=text.provenance,
+        expected=Expected(**text.expected.model_dump()) if text.expected else None,
+    )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    found = repr(problem["input"])
+    short = found if len(found) <= 60 else f"{found[:57]}..."
+    return f"{place}: {problem['msg']}, found {short}"
+
+
+class _Line(dict[str, Any]):
+    """A mapping written on one line."""
+
+
+def _stem_line(node: int, gene: StemNode) -> _Line:
+    return _Line(node=node, level=gene.level, kind=gene.kind.value, candidate=gene.candidate)
+
+
+def _block_line(node: int, gene: BlockGene) -> _Line:
+    line = _Line(node=node, level=gene.level, kind=gene.kind.value, parents=list(gene.parents))
+    if gene.output:
+        line["output"] = True
+    return line
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper with one-line nodes and no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML passes it)
+        return True
+
+
+def _represent_line(dumper: yaml.SafeDumper, line: _Line) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", line, flow_style=True)
+
+
+_Dumper.add_representer(_Line, _represent_line)
