@@ -16,6 +16,7 @@ from controller.config import build
 from controller.protocol import Controller, Outcome, Pending, Proposal, Space
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
+from search_space.catalog import space_by_name
 from search_space.trial import FailureKind
 
 Factory: TypeAlias = Callable[[Space[Any]], Controller[Any]]
@@ -50,7 +51,11 @@ class Digits:
             raise ValueError(f"{genome} is not four octal digits")
 
 
-SPACES: dict[str, Callable[[], Any]] = {"digits": Digits}
+SPACES: dict[str, Callable[[], Space[Any]]] = {
+    "digits": Digits,
+    "spinenet-49": lambda: space_by_name("spinenet-49"),
+    "r0-sp53": lambda: space_by_name("r0-sp53"),
+}
 
 
 @dataclass(frozen=True)
