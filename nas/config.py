@@ -7,21 +7,19 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
 from controller.config import ControllerConfig
 from nas.campaign import CampaignRules
+from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
 from nas.reward import RewardConfig
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
 from nas.validation import Refused, adapter, validate
 from nas.yaml_file import YamlError, read_yaml
-from proxy_trainer.data.config import DataConfig, RenderedData, Splits
-from proxy_trainer.recipe import Recipe
-from proxy_trainer.synthetic import SyntheticConfig
 from search_space.trial import FailureKind
 
 T = TypeVar("T")
@@ -29,21 +27,6 @@ T = TypeVar("T")
 
 class ConfigError(ValueError):
     """A config that can't be used; the line says in which file, at which key, and what to write."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyConfig:
-    """Trials are trainings of proxy detectors."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    kind: Literal["proxy"] = "proxy"
-    recipe: Recipe = Recipe()
-    data: Annotated[DataConfig, Field(discriminator="kind")] = RenderedData()
-    splits: Splits = Splits()
-
-
-EvaluatorConfig: TypeAlias = ProxyConfig | SyntheticConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,25 +70,39 @@ class CampaignFolder:
         return self.path / "database.url"
 
 
-def create(root: Path, name: str) -> CampaignFolder:
-    """A new folder with its subfolders. Raises FolderError for a bad name, FileExistsError when it is there."""
+def create(root: Path, name: str, fill: Callable[[CampaignFolder], None]) -> CampaignFolder:
+    """A new folder, filled under another name first: whatever happens, it is there whole or not at all.
+
+    Raises FolderError for a bad name or one that is taken.
+    """
     if not NAME.fullmatch(name):
         raise FolderError(
-            f"campaign name {name[:80]!r}: expected letters, digits, '.', '_', '-' (at most 64, no '.' or '-' first)"
+            f"campaign name {name[:80]!r}: expected letters, digits, '.', '_', '-' (at most 64, a letter or digit first)"
         )
-    folder = CampaignFolder(root / name)
+    taken = f"campaign {name!r} already exists in {root}; go on with `nas resume {name}` or choose another --name"
+    if (root / name).exists():
+        raise FolderError(taken)
     root.mkdir(parents=True, exist_ok=True)
-    folder.path.mkdir()
-    folder.cache.mkdir()
-    folder.weights.mkdir()
-    return folder
+    partial = CampaignFolder(Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=root)))
+    try:
+        partial.path.chmod(0o755)
+        partial.cache.mkdir()
+        partial.weights.mkdir()
+        fill(partial)
+        partial.path.rename(root / name)
+    except BaseException as error:
+        shutil.rmtree(partial.path, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FolderError(taken) from error
+        raise
+    return CampaignFolder(root / name)
 
 
 def find(root: Path, name: str) -> CampaignFolder:
     """The folder of a campaign that exists. Raises FolderError, with the nearest name that does."""
     if NAME.fullmatch(name) and (root / name).is_dir():
         return CampaignFolder(root / name)
-    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    names = sorted(path.name for path in root.iterdir() if NAME.fullmatch(path.name)) if root.is_dir() else []
     near = difflib.get_close_matches(name, names, n=1)
     there = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names[:8])}" if names else "there is none"
     raise FolderError(f"no campaign {name[:80]!r} in {root}; {there}")

@@ -1,0 +1,165 @@
+"""What is seen while a campaign runs: a live panel on a terminal, one plain line a trial elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas.campaign import Campaign, Snapshot
+from nas.terminal import duration, reward, shortened, sparkline
+from results_db.records import TrialStatus
+
+REFRESH_SECONDS = 0.5
+
+
+class View(Protocol):
+    """Shows where the campaign stands; called at every tick of the runner."""
+
+    def __call__(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast trials end in this sitting: what a campaign did before it was resumed doesn't count."""
+
+    began: float = field(default_factory=time.monotonic)
+    before: int | None = None
+
+    def of(self, snapshot: Snapshot) -> tuple[float, float | None]:
+        """Trials an hour, and the seconds that are left (None while nobody can know)."""
+        done = ended(snapshot)
+        if self.before is None:
+            self.before = done
+        elapsed = time.monotonic() - self.began
+        if done == self.before:
+            return 0.0, None
+        rate = (done - self.before) / elapsed
+        return rate * 3600, (snapshot.budget - done) / rate
+
+
+def ended(snapshot: Snapshot) -> int:
+    """How many trials have ended, in whatever way."""
+    states = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
+    return sum(snapshot.counts.get(state, 0) for state in states)
+
+
+@contextmanager
+def shown(campaign: Campaign[Any], terminal: TextIO, folder: str) -> Iterator[View]:
+    """The view that suits `terminal`, for as long as the campaign runs."""
+    console = Console(file=terminal)
+    if not console.is_terminal:
+        yield _Lines(campaign, console)
+        return
+    panel = _Panel(campaign, folder)
+    with Live(panel.drawn(), console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        shown_at = 0.0
+
+        def view() -> None:
+            nonlocal shown_at
+            if time.monotonic() - shown_at >= REFRESH_SECONDS:
+                shown_at = time.monotonic()
+                live.update(panel.drawn(), refresh=True)
+
+        try:
+            yield view
+        finally:
+            live.update(panel.drawn(), refresh=True)
+
+
+class _Lines:
+    """One line for each trial that ends."""
+
+    def __init__(self, campaign: Campaign[Any], console: Console) -> None:
+        self._campaign = campaign
+        self._console = console
+        self._pace = Pace()
+        self._seen: int | None = None
+
+    def __call__(self) -> None:
+        snapshot = self._campaign.snapshot()
+        done = ended(snapshot)
+        rate, left = self._pace.of(snapshot)
+        if self._seen is not None and done > self._seen:
+            parts = [f"{done}/{snapshot.budget} trials", *_troubles(snapshot)]
+            if snapshot.best is not None:
+                parts.append(f"best {reward(snapshot.best.reward)} (trial {snapshot.best.number})")
+            if snapshot.rewards:
+                parts.append(f"last {reward(snapshot.rewards[-1])}")
+            if left is not None:
+                parts.append(f"{rate:.0f} an hour, {duration(left)} left")
+            self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
+        self._seen = done
+
+
+class _Panel:
+    def __init__(self, campaign: Campaign[Any], folder: str) -> None:
+        self._campaign = campaign
+        self._folder = folder
+        self._pace = Pace()
+        self._began = time.monotonic()
+
+    def drawn(self) -> Group:
+        snapshot = self._campaign.snapshot()
+        rate, left = self._pace.of(snapshot)
+        return Group(self._head(snapshot), _Body(snapshot, rate, left, time.monotonic() - self._began))
+
+    def _head(self, snapshot: Snapshot) -> Text:
+        return Text.assemble((snapshot.name, "bold"), ("  in ", "dim"), (self._folder, "dim"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The lines of the panel, laid out when the width is known."""
+
+    snapshot: Snapshot
+    rate: float
+    left: float | None
+    elapsed: float
+
+    def __rich_console__(self, console: Console, options: Any) -> Iterator[Table]:
+        width = max(20, options.max_width - 12)
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(no_wrap=True)
+        done = ended(self.snapshot)
+        bar = ProgressBar(total=self.snapshot.budget, completed=done, width=min(40, width))
+        table.add_row("trials", bar)
+        table.add_row("", self._counts(done))
+        best = self.snapshot.best
+        if best is not None:
+            table.add_row("best", Text.assemble((reward(best.reward), "bold green"), f"  trial {best.number}"))
+            table.add_row("", Text(shortened(best.genome, width), style="cyan"))
+        if len(self.snapshot.rewards) > 1:
+            low, high = min(self.snapshot.rewards), max(self.snapshot.rewards)
+            line = sparkline(self.snapshot.rewards, min(60, width - 20))
+            table.add_row("rewards", Text.assemble((line, "green"), (f"  {low:.3f} to {high:.3f}", "dim")))
+        table.add_row("pace", self._time())
+        yield table
+
+    def _counts(self, done: int) -> Text:
+        parts = [f"{done} of {self.snapshot.budget} done", f"{len(self.snapshot.running)} running"]
+        text = Text(", ".join(parts))
+        for trouble in _troubles(self.snapshot):
+            text.append(f", {trouble}", style="red")
+        return text
+
+    def _time(self) -> Text:
+        pace = f"{self.rate:.0f} trials an hour, " if self.rate else ""
+        left = f"{duration(self.left)} left, " if self.left is not None else ""
+        return Text(f"{pace}{left}{duration(self.elapsed)} elapsed")
+
+
+def _troubles(snapshot: Snapshot) -> list[str]:
+    failed = sum(snapshot.failures.values())
+    kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in snapshot.failures.items() if count)
+    retried = sum(snapshot.retried.values())
+    return ([f"{failed} failed ({kinds})"] if failed else []) + ([f"{retried} tried again"] if retried else [])
