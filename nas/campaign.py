@@ -5,19 +5,27 @@ Reserve before evaluate, store before tell: so opening a campaign and resuming i
 
 from __future__ import annotations
 
+import json
+import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, Protocol
+from operator import itemgetter
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
 
-from controller.protocol import Controller, G, Space, Textual
-from nas.reward import RewardConfig
+import numpy as np
+
+from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
+from nas.reward import NoReward, NotFinite, RewardConfig, reward
 from proxy_trainer.protocol import TrialFailed
-from results_db.records import TrialRecord, TrialStatus
+from results_db.records import Failure, NewTrial, TrialRecord, TrialStatus
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 if TYPE_CHECKING:  # SQLAlchemy takes a moment to import, and only who opens a database needs it
     from results_db.writer import Writer
+
+log = logging.getLogger(__name__)
 
 
 class TooManyFailures(RuntimeError):
@@ -55,11 +63,23 @@ class CampaignRules:
     trials failed, `min_failures` at least.
     """
 
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
     trials: int
-    reward: RewardConfig = RewardConfig()
+    reward: RewardConfig = field(default_factory=RewardConfig)
     retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 1})
     failure_share: float = 0.5
     min_failures: int = 5
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ValueError(f"trials={self.trials}, expected at least 1")
+        if not 0 <= self.failure_share <= 1:
+            raise ValueError(f"failure_share={self.failure_share}, expected a share from 0 to 1")
+        if self.min_failures < 1:
+            raise ValueError(f"min_failures={self.min_failures}, expected at least 1")
+        if any(count < 0 for count in self.retries.values()):
+            raise ValueError(f"retries={dict(self.retries)}, expected 0 or more of each")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +103,16 @@ class Snapshot:
     created: datetime
 
 
+@dataclass(slots=True)
+class _InFlight(Generic[G]):
+    """A trial without an outcome: as stored, as the controller sees it, and what befell it so far."""
+
+    record: TrialRecord
+    pending: Pending[G]
+    running: bool
+    failures: Counter[FailureKind] = field(default_factory=Counter)
+
+
 class Campaign(Generic[G]):
     """One driver's view of a campaign; everything it knows is in the database or follows from it.
 
@@ -93,18 +123,39 @@ class Campaign(Generic[G]):
     def __init__(
         self, writer: Writer, rules: CampaignRules, space: CampaignSpace[G], controller: Controller[G]
     ) -> None:
-        raise NotImplementedError
+        self._writer = writer
+        self._rules = rules
+        self._space = space
+        self._controller = controller
+        self._name = writer.campaign.name
+        self._seed = writer.campaign.seed
+        self._in_flight: dict[int, _InFlight[G]] = {}  # always in order of number
+        self._told = 0
+        self._rewards: list[float] = []
+        self._best: tuple[float, TrialRecord] | None = None
+        self._failures: Counter[FailureKind] = Counter()
+        self._retried: Counter[FailureKind] = Counter()
+        self._replay()
 
     def propose(self, worker: str = "") -> Assignment | Wait | Done:
         """Hand out the next attempt, storing it first; `worker` says who gets it.
 
         Raises TooManyFailures, ControllerStuck.
         """
-        raise NotImplementedError
+        waiting = next((trial for trial in self._in_flight.values() if not trial.running), None)
+        number = self._told + len(self._in_flight) + 1
+        if waiting is None and number > self._rules.trials:
+            return Wait() if self._in_flight else Done()
+        self._check_failures()
+        return (
+            self._hand_out_new(number, worker) if waiting is None else self._hand_out_again(waiting, worker)
+        )
 
     def observe(self, number: int, attempt: int, progress: Progress) -> bool:
         """Store intermediate metrics; False means the trial ends here: close it and report nothing."""
-        raise NotImplementedError
+        if self._under_way(number, attempt) is not None:
+            self._writer.observe(number, attempt, progress)
+        return True
 
     def record(self, number: int, attempt: int, result: Measurement | TrialFailed) -> None:
         """Store what became of an attempt, then tell the controller.
@@ -112,12 +163,156 @@ class Campaign(Generic[G]):
         The first result of the attempt that is under way counts; every other one is logged and
         ignored. A failure with retries left gives the trial back. Raises DataFailure.
         """
-        raise NotImplementedError
+        trial = self._under_way(number, attempt)
+        if trial is None:
+            log.warning(
+                "campaign %r trial %d: ignored a late result of attempt %d", self._name, number, attempt
+            )
+            return
+        judged = self._judge(result)
+        if isinstance(judged, Failure):
+            self._fail(trial, judged)
+        else:
+            measurement, value = judged
+            self._end(self._writer.finish(number, attempt, measurement, value), trial.pending)
 
     def beat(self) -> None:
         """Give a sign of life; cheap enough to be called at every turn of a loop."""
-        raise NotImplementedError
+        self._writer.beat()
 
     def snapshot(self) -> Snapshot:
         """Where the campaign stands now."""
-        raise NotImplementedError
+        running = tuple(number for number, trial in self._in_flight.items() if trial.running)
+        waiting = tuple(number for number, trial in self._in_flight.items() if not trial.running)
+        finished, failed = len(self._rewards), self._failures.total()
+        return Snapshot(
+            name=self._name,
+            budget=self._rules.trials,
+            counts={
+                TrialStatus.PROPOSED: len(waiting),
+                TrialStatus.RUNNING: len(running),
+                TrialStatus.FINISHED: finished,
+                TrialStatus.STOPPED: self._told - finished - failed,
+                TrialStatus.FAILED: failed,
+            },
+            running=running,
+            waiting=waiting,
+            best=self._best[1] if self._best else None,
+            rewards=tuple(self._rewards),
+            failures=dict(self._failures),
+            retried=dict(self._retried),
+            created=self._writer.campaign.created,
+        )
+
+    def _replay(self) -> None:
+        """Come to know what is stored, in the order in which it became known the first time."""
+        trials = {trial.number: trial for trial in self._writer.trials()}
+        for trial in trials.values():
+            if trial.finish_order is None:
+                self._in_flight[trial.number] = _InFlight(trial, self._pending(trial), running=False)
+        for attempt in self._writer.attempts():
+            trial = trials[attempt.number]
+            if attempt.failure is None or (trial.failure is not None and attempt.attempt == trial.attempt):
+                continue
+            self._retried[attempt.failure.kind] += 1
+            if trial.number in self._in_flight:
+                self._in_flight[trial.number].failures[attempt.failure.kind] += 1
+        ended = [(trial.finish_order, trial) for trial in trials.values() if trial.finish_order is not None]
+        for _, trial in sorted(ended, key=itemgetter(0)):
+            self._tell(trial, self._pending(trial))
+
+    def _pending(self, trial: TrialRecord) -> Pending[G]:
+        # From the text also when the genome is at hand, so that a rebuilt controller is told the same.
+        return Pending(trial.number, self._space.from_text(trial.genome), trial.note)
+
+    def _under_way(self, number: int, attempt: int) -> _InFlight[G] | None:
+        trial = self._in_flight.get(number)
+        return trial if trial is not None and trial.running and trial.record.attempt == attempt else None
+
+    def _check_failures(self) -> None:
+        failed = self._failures.total()
+        if failed >= self._rules.min_failures and failed > self._rules.failure_share * self._told:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self._failures.most_common())
+            raise TooManyFailures(
+                f"campaign {self._name!r}: {failed} of {self._told} trials failed ({kinds}),"
+                f" more than the share of {self._rules.failure_share:g} that it may lose"
+            )
+
+    def _hand_out_new(self, number: int, worker: str) -> Assignment | Wait:
+        pending = [trial.pending for trial in self._in_flight.values()]
+        proposal = self._controller.ask(np.random.default_rng([self._seed, number]), pending)
+        if proposal is None:
+            if not pending:
+                raise ControllerStuck(
+                    f"campaign {self._name!r} trial {number}: the controller asks for outcomes,"
+                    " but nothing is in flight"
+                )
+            return Wait()
+        new = NewTrial(
+            number=number,
+            genome=self._space.to_text(proposal.genome),
+            fingerprint=self._space.fingerprint(proposal.genome),
+            note=json.loads(json.dumps(dict(proposal.note))),  # as it will come out of the database
+            seed=trial_seed(self._seed, number),
+            told=self._told,
+        )
+        stored = self._writer.reserve(new, worker)
+        self._in_flight[number] = _InFlight(stored, self._pending(stored), running=True)
+        return self._assignment(stored)
+
+    def _hand_out_again(self, trial: _InFlight[G], worker: str) -> Assignment:
+        trial.record = self._writer.start(trial.record.number, trial.record.attempt + 1, worker)
+        trial.running = True
+        return self._assignment(trial.record)
+
+    def _assignment(self, trial: TrialRecord) -> Assignment:
+        return Assignment(
+            campaign=self._name,
+            number=trial.number,
+            attempt=trial.attempt,
+            seed=trial.seed,
+            genome=trial.genome,
+        )
+
+    def _judge(self, result: Measurement | TrialFailed) -> tuple[Measurement, float] | Failure:
+        """The measurement with its reward, or why there is none."""
+        if isinstance(result, TrialFailed):
+            return Failure(result.kind, result.message)
+        try:
+            return result, reward(self._rules.reward, result.metrics)
+        except NoReward as error:
+            return Failure(FailureKind.INTERNAL, str(error))
+        except NotFinite as error:
+            return Failure(FailureKind.DIVERGED, str(error))
+
+    def _fail(self, trial: _InFlight[G], failure: Failure) -> None:
+        number, attempt, kind = trial.record.number, trial.record.attempt, failure.kind
+        if kind is not FailureKind.DATA and trial.failures[kind] >= self._rules.retries.get(kind, 0):
+            self._end(self._writer.fail(number, attempt, failure), trial.pending)
+            return
+        trial.record = self._writer.give_back(number, attempt, failure)
+        trial.running = False
+        trial.failures[kind] += 1
+        self._retried[kind] += 1
+        if kind is FailureKind.DATA:
+            raise DataFailure(f"campaign {self._name!r} trial {number}: {failure.message}")
+
+    def _end(self, stored: TrialRecord, pending: Pending[G]) -> None:
+        del self._in_flight[stored.number]
+        self._tell(stored, pending)
+
+    def _tell(self, trial: TrialRecord, pending: Pending[G]) -> None:
+        self._told += 1
+        if trial.reward is not None:
+            if self._best is None or trial.reward > self._best[0]:
+                self._best = (trial.reward, trial)
+            self._rewards.append(trial.reward)
+            self._controller.tell(Outcome(pending.number, pending.genome, pending.note, (trial.reward,)))
+        elif trial.failure is not None:
+            self._failures[trial.failure.kind] += 1
+            self._controller.tell(Outcome(pending.number, pending.genome, pending.note, trial.failure.kind))
+
+
+def trial_seed(campaign_seed: int, number: int) -> int:
+    """The seed of a trial, below 2**31; a stream of its own beside the one its proposal is drawn from."""
+    return int(np.random.SeedSequence([campaign_seed, number, 1]).generate_state(1)[0] >> 1)

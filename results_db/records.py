@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from search_space.trial import FailureKind
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
 class TrialStatus(StrEnum):

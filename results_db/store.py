@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Final
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from results_db import queries
+from results_db.database import Access, Database
+from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
+from results_db.fence import Holder, claim
 from results_db.records import (
     AttemptRecord,
     CampaignRecord,
@@ -14,31 +24,42 @@ from results_db.records import (
     TrialRecord,
     TrialStatus,
 )
+from results_db.schema import prepare
+from results_db.tables import CampaignRow, TrialRow, now
 from results_db.writer import Writer
 
-LEASE_SECONDS = 120.0
+LEASE_SECONDS: Final = 120.0
 
 
 class Store:
     """A database at a SQLAlchemy URL. Every method is one short transaction; all raise StorageError."""
 
+    def __init__(self, url: str, access: Access) -> None:
+        self._database = Database(url, access)
+        try:
+            prepare(self._database)
+        except StorageError:
+            self._database.close()
+            raise
+
     @staticmethod
     def create(url: str) -> Store:
         """Open the database for writing, making it (but not its folder) where there is none."""
-        raise NotImplementedError
+        return Store(url, Access.CREATE)
 
     @staticmethod
     def open(url: str) -> Store:
         """Open an existing database for writing; raises NoDatabase, NotADatabase, NewerDatabase."""
-        raise NotImplementedError
+        return Store(url, Access.WRITE)
 
     @staticmethod
     def read(url: str) -> Store:
         """Open an existing database for reading only: never creates, blocks or changes anything."""
-        raise NotImplementedError
+        return Store(url, Access.READ)
 
     def close(self) -> None:
         """Let go of the database."""
+        self._database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -50,52 +71,98 @@ class Store:
 
     def add(self, campaign: NewCampaign) -> None:
         """Store a new campaign; raises CampaignExists."""
-        raise NotImplementedError
+        with self._database.transaction() as session:
+            if session.scalar(select(CampaignRow.id).where(CampaignRow.name == campaign.name)) is not None:
+                raise CampaignExists(f"campaign {campaign.name!r}: there is one of this name already")
+            session.add(
+                CampaignRow(
+                    name=campaign.name,
+                    seed=campaign.seed,
+                    config=dict(campaign.config),
+                    config_hash=campaign.config_hash,
+                    recipe_hash=campaign.recipe_hash,
+                    data_hash=campaign.data_hash,
+                    splits_hash=campaign.splits_hash,
+                    code_version=campaign.code_version,
+                    versions=dict(campaign.versions),
+                    created=now(),
+                    token=0,
+                )
+            )
 
-    def take(self, name: str, *, lease_seconds: float = LEASE_SECONDS) -> Writer:
+    def take(self, name: str, *, lease_seconds: float = LEASE_SECONDS, me: Holder | None = None) -> Writer:
         """Become the one driver of a campaign; raises CampaignBusy, UnknownCampaign.
 
         From a dead process of this host at once; from a process elsewhere after its beat has stood
-        still for `lease_seconds`, which this call waits for.
+        still for `lease_seconds`, which this call waits for. `me` is this process unless told.
         """
-        raise NotImplementedError
+        with self._campaign(name) as (_, row):
+            campaign, campaign_id = row.record(), row.id
+        token = claim(self._database, campaign_id, me or Holder.me(), lease_seconds)
+        return Writer(self._database, campaign, campaign_id, token)
 
     def campaigns(self) -> tuple[CampaignRecord, ...]:
         """Every campaign, oldest first."""
-        raise NotImplementedError
+        with self._database.transaction() as session:
+            return tuple(
+                row.record() for row in session.scalars(select(CampaignRow).order_by(CampaignRow.id))
+            )
 
     def campaign(self, name: str) -> CampaignRecord:
         """One campaign; raises UnknownCampaign."""
-        raise NotImplementedError
+        with self._campaign(name) as (_, row):
+            return row.record()
 
     def fence(self, name: str) -> FenceRecord:
         """Who drives the campaign; raises UnknownCampaign."""
-        raise NotImplementedError
+        with self._campaign(name) as (_, row):
+            return row.fence()
 
     def trials(self, name: str) -> tuple[TrialRecord, ...]:
         """Every trial by number; raises UnknownCampaign."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            return queries.trials(session, row.id)
 
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial; raises UnknownCampaign, UnknownTrial."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            trial = session.get(TrialRow, (row.id, number))
+            if trial is None:
+                raise UnknownTrial(f"campaign {name!r}: no trial {number}")
+            return trial.record()
 
     def top(self, name: str, limit: int) -> tuple[TrialRecord, ...]:
         """The finished trials of highest reward, best first, the earlier finished before its equals."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            return queries.top(session, row.id, limit)
 
     def rewards(self, name: str) -> tuple[float, ...]:
         """The rewards of the finished trials in finish order."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            return queries.rewards(session, row.id)
 
     def counts(self, name: str) -> Mapping[TrialStatus, int]:
         """How many trials are in each status, zeros included."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            return queries.counts(session, row.id)
 
     def attempts(self, name: str, number: int | None = None) -> tuple[AttemptRecord, ...]:
         """The attempts at one trial or at all, by number and attempt."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            return queries.attempts(session, row.id, number)
 
     def metrics(self, name: str, number: int | None = None) -> tuple[MetricRecord, ...]:
         """The metrics of one trial or of all, by number, attempt, step and name."""
-        raise NotImplementedError
+        with self._campaign(name) as (session, row):
+            return queries.metrics(session, row.id, number)
+
+    @contextmanager
+    def _campaign(self, name: str) -> Iterator[tuple[Session, CampaignRow]]:
+        with self._database.transaction() as session:
+            row = session.scalar(select(CampaignRow).where(CampaignRow.name == name))
+            if row is None:
+                known = session.scalars(select(CampaignRow.name)).all()
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(known[:5]) or 'none'}"
+                raise UnknownCampaign(f"{self._database.where}: no campaign {name!r}; {hint}")
+            yield session, row

@@ -1,63 +1,153 @@
 """The one driver's hand on a campaign: every write there is, fenced.
 
 Each method is one transaction that begins with matching the driver's own token, or fails with
-LeaseLost. Each can be repeated: what has already happened is not done again.
+LeaseLost. Each can be repeated: what has already happened is not done again, so that a lost answer
+to a COMMIT needs no guess.
 """
 
 from __future__ import annotations
 
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
+from typing import Final
 
-from results_db.records import AttemptRecord, CampaignRecord, Failure, NewTrial, TrialRecord
+from sqlalchemy import Update, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from results_db import queries
+from results_db.database import Database
+from results_db.errors import IllegalTransition, LeaseLost, StorageError, UnknownTrial
+from results_db.records import AttemptRecord, CampaignRecord, Failure, NewTrial, TrialRecord, TrialStatus
+from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow, now
 from search_space.trial import Measurement, Progress
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 5.0
+"""A sign of life is stored at most this often, unless it comes with a write."""
 
 
 class Writer:
     """What `Store.take` gives; leaving the `with` block releases the campaign."""
 
+    def __init__(self, database: Database, campaign: CampaignRecord, campaign_id: int, token: int) -> None:
+        self._database = database
+        self._campaign = campaign
+        self._id = campaign_id
+        self._token = token
+        self._last_write = time.monotonic()
+
     @property
     def campaign(self) -> CampaignRecord:
         """The campaign that is driven."""
-        raise NotImplementedError
+        return self._campaign
 
     def trials(self) -> tuple[TrialRecord, ...]:
         """Every trial by number."""
-        raise NotImplementedError
+        with self._database.transaction() as session:
+            return queries.trials(session, self._id)
 
     def attempts(self) -> tuple[AttemptRecord, ...]:
         """Every attempt by number and attempt."""
-        raise NotImplementedError
+        with self._database.transaction() as session:
+            return queries.attempts(session, self._id)
 
     def reserve(self, trial: NewTrial, worker: str) -> TrialRecord:
         """Store a new trial as running its first attempt."""
-        raise NotImplementedError
+        with self._transaction() as (session, moment):
+            stored = session.get(TrialRow, (self._id, trial.number))
+            if stored is None:
+                stored = TrialRow(
+                    campaign_id=self._id,
+                    number=trial.number,
+                    status=TrialStatus.RUNNING,
+                    genome=trial.genome,
+                    fingerprint=trial.fingerprint,
+                    note=dict(trial.note),
+                    seed=trial.seed,
+                    told=trial.told,
+                    attempt=1,
+                    proposed=moment,
+                    started=moment,
+                )
+                session.add(stored)
+                session.flush()
+                self._begin_attempt(session, stored, worker, moment)
+            elif (stored.genome, stored.told) != (trial.genome, trial.told):
+                raise IllegalTransition(f"{self._name(trial.number)}: this number is already another trial")
+            return stored.record()
 
     def start(self, number: int, attempt: int, worker: str) -> TrialRecord:
         """Store that a trial in flight is handed out again, as `attempt`, the one after its latest."""
-        raise NotImplementedError
+        with self._transaction() as (session, moment):
+            trial = self._trial(session, number)
+            if trial.attempt == attempt and trial.status is TrialStatus.RUNNING:
+                return trial.record()
+            if trial.attempt != attempt - 1 or trial.finish_order is not None:
+                raise self._illegal(trial, f"start attempt {attempt}")
+            trial.status, trial.attempt, trial.started = TrialStatus.RUNNING, attempt, moment
+            self._begin_attempt(session, trial, worker, moment)
+            return trial.record()
 
     def observe(self, number: int, attempt: int, progress: Progress) -> None:
         """Store the metrics of a step."""
-        raise NotImplementedError
+        with self._transaction() as (session, _):
+            self._put_metrics(session, (number, attempt, progress.step), progress.metrics, final=False)
 
     def finish(self, number: int, attempt: int, measurement: Measurement, reward: float) -> TrialRecord:
         """End a running trial with a measurement and its (finite) reward, giving it a finish order."""
-        raise NotImplementedError
+        with self._transaction() as (session, moment):
+            trial = self._trial(session, number)
+            if trial.attempt == attempt and trial.status is TrialStatus.FINISHED:
+                return trial.record()
+            ended = self._end_attempt(session, trial, attempt, moment)
+            ended.provenance = dict(measurement.provenance)
+            step = measurement.step
+            self._put_metrics(session, (number, attempt, step), measurement.metrics, final=True)
+            self._end(session, trial, TrialStatus.FINISHED, moment)
+            trial.reward = reward
+            return trial.record()
 
     def fail(self, number: int, attempt: int, failure: Failure) -> TrialRecord:
         """End a running trial as failed, giving it a finish order."""
-        raise NotImplementedError
+        with self._transaction() as (session, moment):
+            trial = self._trial(session, number)
+            if trial.attempt == attempt and trial.status is TrialStatus.FAILED:
+                return trial.record()
+            self._end_attempt(session, trial, attempt, moment, failure)
+            self._end(session, trial, TrialStatus.FAILED, moment)
+            trial.failure_kind, trial.failure_message = failure.kind, failure.message
+            return trial.record()
 
-    def give_back(self, number: int, attempt: int, failure: Failure | None) -> TrialRecord:
+    def give_back(self, number: int, attempt: int, failure: Failure) -> TrialRecord:
         """End the attempt but not the trial, which waits to be handed out again."""
-        raise NotImplementedError
+        with self._transaction() as (session, moment):
+            trial = self._trial(session, number)
+            if trial.attempt == attempt and trial.status is TrialStatus.PROPOSED:
+                return trial.record()
+            self._end_attempt(session, trial, attempt, moment, failure)
+            trial.status = TrialStatus.PROPOSED
+            return trial.record()
 
     def beat(self) -> None:
         """Give a sign of life, unless a write just did; raises LeaseLost."""
-        raise NotImplementedError
+        if time.monotonic() - self._last_write >= BEAT_SECONDS:
+            with self._transaction():
+                pass
 
     def release(self) -> None:
         """Stop driving: the next taker need not wait. Does nothing where the lease is lost."""
+        nobody = {"host": None, "boot": None, "pid": None, "process_start": None, "beat": None}
+        try:
+            with self._database.transaction() as session:
+                session.execute(self._mine(nobody))
+        except StorageError as error:
+            log.warning("not released, the next driver may have to wait: %s", error)
 
     def __enter__(self) -> Writer:
         return self
@@ -66,3 +156,82 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[Session, datetime]]:
+        """A transaction that holds the campaign's row, and the time of everything that happens in it."""
+        moment = now()
+        with self._database.transaction() as session:
+            if session.execute(self._mine({"beat": moment}).returning(CampaignRow.id)).first() is None:
+                raise LeaseLost(
+                    f"campaign {self._campaign.name!r}: another process has taken it over,"
+                    " this one may not write any more"
+                )
+            yield session, moment
+        self._last_write = time.monotonic()
+
+    def _mine(self, values: Mapping[str, object]) -> Update:
+        """An update of the campaign's row that does nothing once the lease is lost or given up."""
+        mine = (CampaignRow.id == self._id, CampaignRow.token == self._token, CampaignRow.pid.is_not(None))
+        return update(CampaignRow).where(*mine).values(values)
+
+    def _trial(self, session: Session, number: int) -> TrialRow:
+        trial = session.get(TrialRow, (self._id, number))
+        if trial is None:
+            raise UnknownTrial(f"{self._name(number)}: was never reserved")
+        return trial
+
+    def _begin_attempt(self, session: Session, trial: TrialRow, worker: str, moment: datetime) -> None:
+        session.add(
+            AttemptRow(
+                campaign_id=self._id,
+                number=trial.number,
+                attempt=trial.attempt,
+                worker=worker,
+                started=moment,
+                provenance={},
+            )
+        )
+
+    def _end_attempt(
+        self,
+        session: Session,
+        trial: TrialRow,
+        attempt: int,
+        moment: datetime,
+        failure: Failure | None = None,
+    ) -> AttemptRow:
+        if trial.attempt != attempt or trial.status is not TrialStatus.RUNNING:
+            raise self._illegal(trial, f"end attempt {attempt}")
+        row = session.get_one(AttemptRow, (self._id, trial.number, attempt))
+        row.ended = moment
+        row.seconds = max(0.0, (moment - row.started).total_seconds())  # the clock may have been set back
+        if failure is not None:
+            row.failure_kind, row.failure_message = failure.kind, failure.message
+        return row
+
+    def _end(self, session: Session, trial: TrialRow, status: TrialStatus, moment: datetime) -> None:
+        last = session.scalar(select(func.max(TrialRow.finish_order)).where(TrialRow.campaign_id == self._id))
+        trial.status, trial.ended, trial.finish_order = status, moment, (last or 0) + 1
+
+    def _put_metrics(
+        self, session: Session, at: tuple[int, int, int], metrics: Mapping[str, float], *, final: bool
+    ) -> None:
+        number, attempt, step = at
+        if not metrics:
+            return
+        key = {"campaign_id": self._id, "number": number, "attempt": attempt, "step": step}
+        session.execute(delete(MetricRow).filter_by(**key).where(MetricRow.name.in_(metrics)))
+        rows = [
+            {**key, "name": name, "value": float(value) if math.isfinite(value) else None, "final": final}
+            for name, value in metrics.items()
+        ]
+        session.execute(insert(MetricRow), rows)
+
+    def _name(self, number: int) -> str:
+        return f"campaign {self._campaign.name!r} trial {number}"
+
+    def _illegal(self, trial: TrialRow, what: str) -> IllegalTransition:
+        return IllegalTransition(
+            f"{self._name(trial.number)}: cannot {what}, it is {trial.status} at attempt {trial.attempt}"
+        )

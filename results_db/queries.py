@@ -1,0 +1,67 @@
+"""What can be asked of a campaign in the database: each a question with records for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from results_db.records import AttemptRecord, MetricRecord, TrialRecord, TrialStatus
+from results_db.tables import AttemptRow, MetricRow, TrialRow
+
+
+def trials(session: Session, campaign_id: int) -> tuple[TrialRecord, ...]:
+    """Every trial by number."""
+    rows = select(TrialRow).where(TrialRow.campaign_id == campaign_id).order_by(TrialRow.number)
+    return tuple(row.record() for row in session.scalars(rows))
+
+
+def top(session: Session, campaign_id: int, limit: int) -> tuple[TrialRecord, ...]:
+    """The finished trials of highest reward, best first, the earlier finished before its equals."""
+    rows = (
+        select(TrialRow)
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FINISHED)
+        .order_by(TrialRow.reward.desc(), TrialRow.finish_order)
+        .limit(limit)
+    )
+    return tuple(row.record() for row in session.scalars(rows))
+
+
+def rewards(session: Session, campaign_id: int) -> tuple[float, ...]:
+    """The rewards of the finished trials in finish order."""
+    rows = (
+        select(TrialRow.reward)
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FINISHED)
+        .order_by(TrialRow.finish_order)
+    )
+    return tuple(reward for reward in session.scalars(rows) if reward is not None)
+
+
+def counts(session: Session, campaign_id: int) -> Mapping[TrialStatus, int]:
+    """How many trials are in each status, zeros included."""
+    rows = (
+        select(TrialRow.status, func.count().label("total"))
+        .where(TrialRow.campaign_id == campaign_id)
+        .group_by(TrialRow.status)
+    )
+    found = {row.status: row.total for row in session.execute(rows)}
+    return {status: found.get(status, 0) for status in TrialStatus}
+
+
+def attempts(session: Session, campaign_id: int, number: int | None = None) -> tuple[AttemptRecord, ...]:
+    """The attempts at one trial or at all, by number and attempt."""
+    rows = select(AttemptRow).where(AttemptRow.campaign_id == campaign_id)
+    if number is not None:
+        rows = rows.where(AttemptRow.number == number)
+    rows = rows.order_by(AttemptRow.number, AttemptRow.attempt)
+    return tuple(row.record() for row in session.scalars(rows))
+
+
+def metrics(session: Session, campaign_id: int, number: int | None = None) -> tuple[MetricRecord, ...]:
+    """The metrics of one trial or of all, by number, attempt, step and name."""
+    rows = select(MetricRow).where(MetricRow.campaign_id == campaign_id)
+    if number is not None:
+        rows = rows.where(MetricRow.number == number)
+    rows = rows.order_by(MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name)
+    return tuple(row.record() for row in session.scalars(rows))
