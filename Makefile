@@ -7,6 +7,7 @@ UV_VERSION := 0.13.9
 UV := $(BIN)/uv
 STAMP := $(VENV)/.installed
 CAMPAIGN := quickstart
+FOLDER := $(or $(NAS_HOME),campaigns)/$(CAMPAIGN)
 UV_COMPILE := pip compile --quiet --universal --python-version 3.11 --extra dev --extra postgres \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -16,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help search test test-full lint lock
 
 help:
-	@echo 'make search      install, run the quickstart campaign, export its winner'
+	@echo 'make search      install, run (or go on with) the quickstart campaign, export its winner'
 	@echo 'make test        install, then lint, types, import contract, tests'
 	@echo 'make test-full   the same with the full counts; writes docs/test-report.md'
 	@echo 'make lint        install, then lint, types and import contract only'
@@ -24,8 +25,9 @@ help:
 	@echo 'PYTHON=python3.12 in front of a command chooses the Python that .venv is made from.'
 
 search: $(STAMP)
-	@$(BIN)/nas run configs/$(CAMPAIGN).yaml
-	@$(BIN)/nas export $(CAMPAIGN) --out campaigns/$(CAMPAIGN)/export
+	@if [ -d $(FOLDER) ]; then $(BIN)/nas resume $(CAMPAIGN); else $(BIN)/nas run configs/$(CAMPAIGN).yaml; fi
+	@[ -e $(FOLDER)/.exported ] || { \
+		$(BIN)/nas export $(CAMPAIGN) --out $(FOLDER)/export && touch $(FOLDER)/.exported; }
 
 test: lint
 	@$(BIN)/pytest -q
