@@ -16,7 +16,7 @@ from nas import folder as folders
 from nas.campaign import Campaign
 from nas.config import CampaignConfig, from_json
 from nas.evaluators import MakeEvaluator
-from nas.folder import CampaignFolder
+from nas.folder import CampaignFolder, FolderError
 from nas.runners.options import RayOptions, SerialOptions
 from proxy_trainer.config import ProxyConfig
 from results_db.records import NewCampaign
@@ -46,6 +46,16 @@ def create(config: CampaignConfig, root: Path) -> CampaignFolder:
             store.add(_new(config))
 
     return folders.create(root, config.name, fill)
+
+
+def same(root: Path, config: CampaignConfig) -> None:
+    """Check that the campaign of this name was made with this config. Raises FolderError."""
+    _, stored = find(root, config.name)
+    if stored.hash != config.hash:
+        raise FolderError(
+            f"campaign {config.name!r} in {root} has another config ({stored.hash}, this one {config.hash}); "
+            f"go on with it by `nas resume {config.name}` or choose another --name"
+        )
 
 
 def find(root: Path, name: str) -> tuple[CampaignFolder, CampaignConfig]:

@@ -20,17 +20,13 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 
 from nas.campaign import Campaign, Done
 from nas.runners.options import RayOptions
-from nas.runners.worker import Place, Worker
+from nas.runners.worker import Place, RunnerError, Worker
 from proxy_trainer.protocol import Evaluator, TrialFailed
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 TURN_SECONDS: Final = 0.2
 STARTS_IN_VAIN: Final = 3
 OBJECT_STORE_BYTES: Final = 100 * 2**20  # results are small: data reaches the workers through files
-
-
-class RunnerError(RuntimeError):
-    """Workers can't be started, so no trial can run."""
 
 
 @dataclass(slots=True)

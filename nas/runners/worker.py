@@ -20,6 +20,10 @@ from search_space.trial import Assignment, FailureKind, Measurement, Progress
 ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
+class RunnerError(RuntimeError):
+    """Workers can't be started, so no trial can run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a worker runs: its share of the machine's cores (none: unpinned), and its log (none: Ray's)."""

@@ -1,0 +1,198 @@
+"""The command `nas`. Each command imports what it runs inside its function, so that --help is instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+import nas
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Search for scale-permuted detection backbones.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
+]
+Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nas {nas.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A campaign's config, in YAML.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Another name than the config's.")] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Where a campaign with this name and config exists, go on with it.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Start a campaign and run it to its end."""
+    import dataclasses
+
+    from nas import folder as folders
+    from nas.config import load
+    from nas.launch import create, same
+
+    loaded = load(config)
+    if name is not None:
+        loaded = dataclasses.replace(loaded, name=name)
+    where = folders.root(root)
+    if go_on and (where / loaded.name).exists():
+        same(where, loaded)
+        _drive(where, loaded.name)
+        return
+    create(loaded, where)
+    _drive(where, loaded.name)
+
+
+@app.command()
+def resume(name: Name, root: Root = None) -> None:
+    """Go on with a campaign that was stopped, killed or cut off."""
+    from nas import folder as folders
+
+    _drive(folders.root(root), name)
+
+
+@app.command()
+def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
+    """Where a campaign stands."""
+    from nas import facts, folder, launch
+    from nas.report import print_status
+    from results_db.store import Store
+
+    place, config = launch.find(folder.root(root), name)
+    with Store.read(place.database) as store:
+        found = facts.status(store, place, config)
+    if as_json:
+        _print_json(found)
+    else:
+        print_status(_console(), found)
+
+
+@app.command()
+def top(
+    name: Name,
+    number: Annotated[int, typer.Option("-n", min=1, help="How many trials.")] = 10,
+    as_json: AsJson = False,
+    root: Root = None,
+) -> None:
+    """The best trials of a campaign."""
+    from nas import facts, folder
+    from nas.report import print_top
+    from results_db.store import Store
+
+    place = folder.find(folder.root(root), name)
+    with Store.read(place.database) as store:
+        rows = facts.top(store, name, number)
+    if as_json:
+        _print_json(rows)
+    else:
+        print_top(_console(), name, rows)
+
+
+@app.command()
+def show(
+    name: Name,
+    number: Annotated[int, typer.Argument(help="The trial's number.", show_default=False)],
+    as_json: AsJson = False,
+    root: Root = None,
+) -> None:
+    """Everything about one trial."""
+    from nas import facts, folder
+    from nas.report import print_trial
+    from results_db.store import Store
+
+    place = folder.find(folder.root(root), name)
+    with Store.read(place.database) as store:
+        found = facts.trial(store, name, number)
+    if as_json:
+        _print_json(found)
+    else:
+        print_trial(_console(), name, found)
+
+
+def _drive(root: Path, name: str) -> None:
+    """Run a campaign that exists, show it while it runs, and say what to type next."""
+    from nas import engine_noise, facts, launch, progress
+    from nas.report import print_end
+
+    place, config = launch.find(root, name)
+    with launch.driving(place, config) as drive:
+        try:
+            with (
+                engine_noise.moved_to(place.log) as terminal,
+                progress.shown(drive.campaign, terminal, str(place.path)) as view,
+            ):
+                launch.run(drive, view)
+        except KeyboardInterrupt:
+            typer.echo(f"stopped; go on with: nas resume {name}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        print_end(_console(), name, facts.top(drive.store, name, 5))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def main() -> None:
+    """The console script: a typed error is one line and exit code 2, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 whatever it is, the user gets one line
+        _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> NoReturn:
+    from nas.errors import expected
+
+    message = getattr(error, "format_message", error.__str__)()
+    usage = hasattr(error, "format_message")  # of Typer's own errors
+    if usage or isinstance(error, (*expected(), OSError)):
+        line = " ".join(str(message).split()) or type(error).__name__
+        typer.echo(f"nas: {line}", err=True)
+        sys.exit(BAD_INPUT)
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="nas-error-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    typer.echo(f"nas: unexpected {type(error).__name__}; the details are in {file.name}", err=True)
+    sys.exit(1)

@@ -1,0 +1,41 @@
+"""Every error that is the user's to deal with: the CLI says its line and nothing more."""
+
+from __future__ import annotations
+
+
+def expected() -> tuple[type[Exception], ...]:
+    """Imported when something went wrong, not before: the CLI starts without any of it."""
+    from controller.no_repeats import SpaceExhausted
+    from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
+    from nas.config import ConfigError
+    from nas.folder import FolderError
+    from nas.reward import NoReward, NotFinite
+    from nas.runners.worker import RunnerError
+    from nas.validation import Refused
+    from proxy_trainer.data.errors import CacheError, DataError
+    from proxy_trainer.protocol import TrialFailed
+    from results_db.errors import StorageError
+    from search_space.genome import InvalidGenome
+    from search_space.mutation import NoMutation
+    from search_space.space import InvalidSpace, NotInSpace
+
+    return (
+        CacheError,
+        ConfigError,
+        ControllerStuck,
+        DataError,
+        DataFailure,
+        FolderError,
+        InvalidGenome,
+        InvalidSpace,
+        NoMutation,
+        NoReward,
+        NotFinite,
+        NotInSpace,
+        Refused,
+        RunnerError,
+        SpaceExhausted,
+        StorageError,
+        TooManyFailures,
+        TrialFailed,
+    )

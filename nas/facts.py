@@ -1,0 +1,161 @@
+"""What is known of a stored campaign, as JSON-ready facts: what status, top and show print."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from nas.config import CampaignConfig
+from nas.folder import CampaignFolder
+from results_db.fence import Holder, process_start
+from results_db.records import AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
+from results_db.store import LEASE_SECONDS, Store
+from search_space.genome import Genome
+
+RECENT: Final = 50
+"""Over how many of the latest outcomes the pace is taken."""
+
+
+def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict[str, Any]:
+    """Where a campaign stands, whoever runs it."""
+    trials = store.trials(config.name)
+    counts = store.counts(config.name)
+    record = store.campaign(config.name)
+    ended = sorted(trial.ended for trial in trials if trial.ended is not None)
+    driver = _driver(store.fence(config.name))
+    pace = _pace(ended)
+    left = config.budget.trials - len(ended)
+    best = store.top(config.name, 1)
+    return {
+        "name": config.name,
+        "state": "finished" if left <= 0 else "running" if driver else "stopped",
+        "budget": config.budget.trials,
+        "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
+        "failures": _by_kind(trials),
+        "retried": sum(trial.attempt - 1 for trial in trials),
+        "best": _brief(best[0]) if best else None,
+        "rewards": list(store.rewards(config.name)),
+        "trials_per_hour": pace,
+        "seconds_left": left / pace * 3600 if pace and driver and left > 0 else None,
+        "driver": driver,
+        "created": record.created.isoformat(),
+        "last_outcome": ended[-1].isoformat() if ended else None,
+        "seed": config.seed,
+        "space": config.space.build().name,
+        "controller": config.controller.kind,
+        "evaluator": config.evaluator.kind,
+        "config_hash": record.config_hash,
+        "code_version": record.code_version,
+        "folder": str(folder.path),
+    }
+
+
+def top(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
+    """The best finished trials with their final metrics, best first."""
+    return [
+        {"rank": rank, **_brief(trial), "metrics": final_metrics(store.metrics(name, trial.number))}
+        for rank, trial in enumerate(store.top(name, limit), start=1)
+    ]
+
+
+def trial(store: Store, name: str, number: int) -> dict[str, Any]:
+    """Everything about one trial. Raises UnknownTrial."""
+    record = store.trial(name, number)
+    metrics = store.metrics(name, number)
+    return {
+        **_brief(record),
+        "status": record.status.value,
+        "seed": record.seed,
+        "fingerprint": record.fingerprint,
+        "note": dict(record.note),
+        "told": record.told,
+        "finish_order": record.finish_order,
+        "proposed": record.proposed.isoformat(),
+        "ended": record.ended.isoformat() if record.ended else None,
+        "failure": {"kind": record.failure.kind.value, "message": record.failure.message} if record.failure else None,
+        "nodes": nodes(record.genome),
+        "attempts": [_attempt(attempt) for attempt in store.attempts(name, number)],
+        "metrics": final_metrics(metrics),
+        "progress": _progress(metrics),
+    }
+
+
+def nodes(genome: str) -> list[dict[str, Any]]:
+    """The nodes of a genome, by number: stem nodes have no parents."""
+    parsed = Genome.from_text(genome)
+    first = len(parsed.stem.nodes)
+    return [
+        {
+            "node": node,
+            "level": parsed.level(node),
+            "kind": parsed.kind(node).value,
+            "parents": list(parsed.blocks[node - first].parents) if node >= first else [],
+            "output": node >= first and parsed.blocks[node - first].output,
+        }
+        for node in range(len(parsed))
+    ]
+
+
+def final_metrics(metrics: Iterable[MetricRecord]) -> dict[str, float | None]:
+    """The measurement's metrics by name; null where one was no finite number, which JSON can't hold."""
+    return {metric.name: _finite(metric.value) for metric in metrics if metric.final}
+
+
+def _progress(metrics: Sequence[MetricRecord]) -> list[dict[str, Any]]:
+    return [
+        {"attempt": m.attempt, "step": m.step, "name": m.name, "value": _finite(m.value)} for m in metrics if not m.final
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 NaN differs from itself
+
+
+def _driver(fence: FenceRecord) -> dict[str, Any] | None:
+    """Who drives the campaign: a living process of this host, or one elsewhere that gave a sign lately."""
+    if fence.pid is None:
+        return None
+    me = Holder.me()
+    if (fence.host, fence.boot) == (me.host, me.boot):
+        alive = process_start(fence.pid) == fence.process_start
+    else:
+        alive = fence.beat is not None and age(fence.beat.isoformat()) < LEASE_SECONDS
+    return {"host": fence.host, "pid": fence.pid} if alive else None
+
+
+def _brief(record: TrialRecord) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "reward": record.reward,
+        "attempt": record.attempt,
+        "genome": record.genome,
+    }
+
+
+def _attempt(record: AttemptRecord) -> dict[str, Any]:
+    return {
+        "attempt": record.attempt,
+        "worker": record.worker,
+        "started": record.started.isoformat(),
+        "seconds": record.seconds,
+        "failure": {"kind": record.failure.kind.value, "message": record.failure.message} if record.failure else None,
+        "provenance": dict(record.provenance),
+    }
+
+
+def _by_kind(trials: Iterable[TrialRecord]) -> dict[str, int]:
+    return dict(sorted(Counter(trial.failure.kind.value for trial in trials if trial.failure).items()))
+
+
+def _pace(ended: Sequence[datetime]) -> float | None:
+    """Outcomes an hour over the latest ones."""
+    recent = ended[-RECENT:]
+    seconds = (recent[-1] - recent[0]).total_seconds() if recent else 0
+    return (len(recent) - 1) / seconds * 3600 if seconds > 0 else None
+
+
+def age(moment: str) -> float:
+    """Seconds since a moment that `status` gave."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

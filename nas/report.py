@@ -1,0 +1,143 @@
+"""Facts of a campaign drawn for people: what status, top and show print without --json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nas.facts import age
+from nas.terminal import duration, reward, shortened, sparkline
+
+COLUMNS: Final = ("AP50", "AP75", "loss")
+"""Metrics that the table of the best shows beside the reward, where a campaign has them."""
+
+_STATE: Final = {"finished": "green", "running": "yellow", "stopped": "dim"}
+
+
+def print_status(console: Console, facts: dict[str, Any]) -> None:
+    """Where a campaign stands, and what to type next."""
+    counts, budget = facts["counts"], facts["budget"]
+    done = counts["finished"] + counts["stopped"] + counts["failed"]
+    table = _facts_table()
+    state = Text(facts["state"], style=_STATE[facts["state"]])
+    if facts["driver"]:
+        state.append(f" by process {facts['driver']['pid']} on {facts['driver']['host']}", style="dim")
+    table.add_row(Text(facts["name"], style="bold"), state)
+    table.add_row("trials", _counted(facts, done))
+    if facts["best"]:
+        best = facts["best"]
+        table.add_row("best", Text.assemble((reward(best["reward"]), "bold green"), f"  trial {best['number']}"))
+        table.add_row("", Text(shortened(best["genome"], console.width - 14), style="cyan"))
+    if len(facts["rewards"]) > 1:
+        low, high = min(facts["rewards"]), max(facts["rewards"])
+        line = sparkline(facts["rewards"], min(60, console.width - 34))
+        table.add_row("rewards", Text.assemble((line, "green"), (f"  {low:.3f} to {high:.3f}", "dim")))
+    if facts["trials_per_hour"]:
+        left = f", {duration(facts['seconds_left'])} left" if facts["seconds_left"] else ""
+        table.add_row("pace", f"{facts['trials_per_hour']:.0f} trials an hour{left}")
+    if facts["last_outcome"]:
+        table.add_row("last outcome", f"{duration(max(0.0, age(facts['last_outcome'])))} ago")
+    search = f"{facts['controller'].replace('_', ' ')} on {facts['space']}, {facts['evaluator']} evaluator"
+    table.add_row("search", f"{search}, seed {facts['seed']}")
+    table.add_row("folder", facts["folder"])
+    console.print(table)
+    if facts["state"] == "stopped" and done < budget:
+        console.print(f"\n[dim]go on with[/] nas resume {facts['name']}", highlight=False)
+
+
+def print_top(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """The best trials as a table."""
+    if not rows:
+        console.print(f"campaign {name}: no finished trial yet", highlight=False)
+        return
+    shown = [metric for metric in COLUMNS if any(metric in row["metrics"] for row in rows)]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("", "trial", "reward", *shown):
+        table.add_column(heading, justify="right")
+    table.add_column("genome", no_wrap=True, style="cyan")
+    width = console.width - 26 - 9 * len(shown)
+    for row in rows:
+        metrics = [_number(row["metrics"].get(metric)) for metric in shown]
+        rest = shortened(row["genome"], max(20, width))
+        table.add_row(str(row["rank"]), str(row["number"]), reward(row["reward"]), *metrics, rest)
+    console.print(table)
+
+
+def print_end(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """The end of a campaign: its best, and what to type next."""
+    console.print()
+    print_top(console, name, rows)
+    if rows:
+        console.print(f"\n[dim]see more with[/]   nas top {name}", highlight=False)
+        console.print(f"[dim]the winner with[/]  nas export {name} --out DIR", highlight=False)
+
+
+def print_trial(console: Console, name: str, facts: dict[str, Any]) -> None:
+    """One trial: what became of it, its metrics, its genome node by node."""
+    table = _facts_table()
+    table.add_row(Text(f"{name}:{facts['number']}", style="bold"), facts["status"])
+    if facts["failure"]:
+        table.add_row("failure", Text(f"{facts['failure']['kind']}: {facts['failure']['message']}", style="red"))
+    if facts["reward"] is not None:
+        table.add_row("reward", Text(reward(facts["reward"]), style="bold green"))
+    if facts["metrics"]:
+        table.add_row("metrics", "  ".join(f"{key} {_number(value)}" for key, value in facts["metrics"].items()))
+    for attempt in facts["attempts"]:
+        table.add_row("attempt" if attempt["attempt"] == 1 else "", _attempt(attempt))
+    parents = facts["note"].get("parents")
+    if parents:
+        table.add_row("came from", ", ".join(f"trial {parent}" for parent in parents))
+    table.add_row("seed", str(facts["seed"]))
+    table.add_row("fingerprint", facts["fingerprint"])
+    table.add_row("genome", Text(facts["genome"], style="cyan"))
+    console.print(table)
+    console.print(_nodes(facts["nodes"]))
+
+
+def _facts_table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _counted(facts: dict[str, Any], done: int) -> Text:
+    counts = facts["counts"]
+    text = Text(f"{done} of {facts['budget']} done")
+    if facts["state"] == "running":
+        text.append(f", {counts['running']} running")
+    elif counts["running"] + counts["proposed"]:
+        text.append(f", {counts['running'] + counts['proposed']} cut off, to be tried again")
+    if counts["stopped"]:
+        text.append(f", {counts['stopped']} stopped early")
+    if counts["failed"]:
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in facts["failures"].items())
+        text.append(f", {counts['failed']} failed ({kinds})", style="red")
+    return text
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    took = f" for {duration(attempt['seconds'])}" if attempt["seconds"] is not None else ""
+    end = f": {attempt['failure']['kind']}, {attempt['failure']['message']}" if attempt["failure"] else ""
+    return f"{attempt['attempt']} on {attempt['worker'] or 'an unnamed worker'}{took}{end}"
+
+
+def _nodes(nodes: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading, justify in (("node", "right"), ("level", "right"), ("kind", "left"), ("parents", "left"), ("", "left")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # rich wants literals, not str
+    for node in nodes:
+        parents = ", ".join(map(str, node["parents"])) or "stem"
+        output = f"output P{node['level']}" if node["output"] else ""
+        table.add_row(str(node["node"]), str(node["level"]), node["kind"], parents, output)
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
