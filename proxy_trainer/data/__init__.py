@@ -1,1 +1,1 @@
-"""Pictures and boxes: COCO directories, the rendered set, the decoded cache, splits, batches. No TensorFlow."""
+"""Pictures and boxes: COCO directories, the rendered set, decoded cache, splits, batches. No TensorFlow."""

@@ -29,8 +29,8 @@ class Augment:
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1 or not 0 <= self.visible <= 1 or not self.side >= 0:
             raise ValueError(
-                f"augment: flip={self.flip}, visible={self.visible}, side={self.side}, expected shares from 0 to 1 "
-                "and a side of at least 0"
+                f"augment: flip={self.flip}, visible={self.visible}, side={self.side}, expected shares "
+                "from 0 to 1 and a side of at least 0"
             )
         if not 0.05 <= self.scale[0] <= self.scale[1] <= 20:
             raise ValueError(f"augment: scale={self.scale}, expected 0.05 <= least <= most <= 20")
@@ -38,7 +38,10 @@ class Augment:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """One direction of the change: cache pixel p lands on factor * p + offset; [low, high) of the result is filled."""
+    """One direction of the change: cache pixel p lands on factor * p + offset.
+
+    [low, high) of the result is filled.
+    """
 
     factor: float
     offset: int
@@ -87,16 +90,22 @@ def augmented(
 def _kept(moved: NDArray[np.float64], clipped: NDArray[np.float64], augment: Augment) -> NDArray[np.intp]:
     sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
     whole = np.maximum((moved[:, 2:] - moved[:, :2]).prod(axis=1), 1e-9)
-    return np.flatnonzero((sides.min(axis=1) >= augment.side) & (sides.prod(axis=1) >= augment.visible * whole))
+    return np.flatnonzero(
+        (sides.min(axis=1) >= augment.side) & (sides.prod(axis=1) >= augment.visible * whole)
+    )
 
 
-def _resampled(picture: NDArray[np.uint8], vertical: _Axis, horizontal: _Axis, *, flip: bool) -> NDArray[np.uint8]:
+def _resampled(
+    picture: NDArray[np.uint8], vertical: _Axis, horizontal: _Axis, *, flip: bool
+) -> NDArray[np.uint8]:
     """The filled part of the result."""
     picture = picture[:, ::-1] if flip else picture
     if vertical.factor == horizontal.factor == 1:
         return picture
     top, bottom = ((edge - vertical.offset) / vertical.factor for edge in (vertical.low, vertical.high))
-    left, right = ((edge - horizontal.offset) / horizontal.factor for edge in (horizontal.low, horizontal.high))
+    left, right = (
+        (edge - horizontal.offset) / horizontal.factor for edge in (horizontal.low, horizontal.high)
+    )
     source = Image.fromarray(np.ascontiguousarray(picture))
     window = (left, top, min(right, source.width), min(bottom, source.height))
     size = (horizontal.high - horizontal.low, vertical.high - vertical.low)

@@ -18,7 +18,7 @@ _ORDER, _CHANGE = 0, 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """`images` uint8 [B, R, R, 3]; per image `boxes` float32 [n, 4] as (y1, x1, y2, x2) and `labels` int32 [n].
+    """`images` uint8 [B, R, R, 3]; of each `boxes` float32 [n, 4], (y1, x1, y2, x2), `labels` int32 [n].
 
     Crowd regions are not in it.
     """

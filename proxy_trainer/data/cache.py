@@ -61,7 +61,9 @@ def open_annotations(file: Path, empty_boxes: Literal["refuse", "drop"], cache_d
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}; expected a COCO instances file") from error
+        raise DataError(
+            f"{file}: cannot be read: {error.strerror}; expected a COCO instances file"
+        ) from error
     digest = hashlib.blake2b(data, digest_size=16, key=f"{_FORMAT}|{empty_boxes}".encode()).hexdigest()
     path = cache_dir / f"annotations-{digest}.npz"
 
@@ -94,7 +96,8 @@ def open_pixels(images: Path, annotations: Annotations, resolution: int, cache_d
     if cache.bad and len(cache.bad) >= MOST_BAD * len(annotations):
         raise DataError(
             f"{images}: {len(cache.bad)} of {len(annotations)} pictures cannot be used, the first is "
-            f"{cache.bad[0].file_name}: {cache.bad[0].reason}; mend or remove them (below 1 % they are left out)"
+            f"{cache.bad[0].file_name}: {cache.bad[0].reason}; "
+            "mend or remove them (fewer than 1 % are left out)"
         )
     return cache
 
@@ -120,17 +123,19 @@ def _pictures_key(images: Path, annotations: Annotations, resolution: int) -> st
     missing: list[str] = []
     for name, (height, width) in zip(annotations.file_names, annotations.sizes, strict=True):
         try:
-            facts = os.stat(images / name)
+            facts = (images / name).stat()
         except (OSError, ValueError):
             missing.append(name)
             continue
         if not stat.S_ISREG(facts.st_mode):
             missing.append(name)
-        digest.update(f"{name}|{height}|{width}|{facts.st_size}|{facts.st_mtime_ns}\n".encode(errors="replace"))
+        digest.update(
+            f"{name}|{height}|{width}|{facts.st_size}|{facts.st_mtime_ns}\n".encode(errors="replace")
+        )
     if missing:
         raise DataError(
-            f"{images}: {len(missing)} of {len(annotations)} pictures are missing, the first is {missing[0]}; "
-            "put them there, or remove them from the annotations"
+            f"{images}: {len(missing)} of {len(annotations)} pictures are missing, "
+            f"the first is {missing[0]}; put them there, or remove them from the annotations"
         )
     return digest.hexdigest()
 

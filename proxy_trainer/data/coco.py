@@ -37,11 +37,12 @@ class _Entry:
         found = self.value.get(key)
         if isinstance(found, float) and found.is_integer():
             found = int(found)
-        if not _is_integer(found) or not least <= found <= most:
+        if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
             raise self.error(
-                f"{key} is {_short(found)}", f"expected a whole number from {least} to {most}, correct the file"
+                f"{key} is {_short(found)}",
+                f"expected a whole number from {least} to {most}, correct the file",
             )
-        return int(found)
+        return found
 
     def text(self, key: str) -> str:
         found = self.value.get(key)
@@ -53,7 +54,9 @@ class _Entry:
         """What the id under this key points to."""
         found = self.value.get(key)
         if not isinstance(found, int | float) or found not in known:
-            raise self.error(f"{key} is {_short(found)}, which no {kind} of the file has", f"add the {kind} or remove it")
+            raise self.error(
+                f"{key} is {_short(found)}, which no {kind} of the file has", f"add the {kind} or remove it"
+            )
         return known[int(found)]
 
 
@@ -77,7 +80,9 @@ def read_instances(
     images = _images(file, content)
     rows = {int(entry["id"]): row for row, entry in enumerate(images)}
     labels = {category.id: label for label, category in enumerate(categories)}
-    boxes = sorted(_boxes(file, content, images, rows, labels, empty_boxes), key=lambda box: (box.owner, box.id))
+    boxes = sorted(
+        _boxes(file, content, images, rows, labels, empty_boxes), key=lambda box: (box.owner, box.id)
+    )
     return Annotations(
         image_ids=np.array([entry["id"] for entry in images], np.int64),
         file_names=tuple(entry["file_name"] for entry in images),
@@ -95,11 +100,16 @@ def _parsed(file: Path, data: bytes | None) -> Mapping[str, Any]:
     try:
         content = json.loads(file.read_bytes() if data is None else data)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}; expected a COCO instances file") from error
+        raise DataError(
+            f"{file}: cannot be read: {error.strerror}; expected a COCO instances file"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: is not JSON: {error}; expected a COCO instances file") from error
     if not isinstance(content, dict):
-        raise DataError(f"{file}: holds a {type(content).__name__}, expected an object with images, annotations, categories")
+        raise DataError(
+            f"{file}: holds a {type(content).__name__}, "
+            "expected an object with images, annotations, categories"
+        )
     return content
 
 
@@ -154,7 +164,8 @@ def _safe_name(entry: _Entry) -> str:
     windows = PureWindowsPath(name)
     if path.is_absolute() or windows.drive or windows.root or ".." in windows.parts or "\0" in name:
         raise entry.error(
-            f"file_name {_short(name)} leaves the images directory", "expected a path inside it; don't trust this file"
+            f"file_name {_short(name)} leaves the images directory",
+            "expected a path inside it; don't trust this file",
         )
     return str(path)
 
@@ -183,7 +194,10 @@ def _boxes(
         if number in seen:
             raise entry.error("its id occurs twice", "give each annotation its own")
         seen.add(number)
-        owner, label = entry.target("image_id", "image", rows), entry.target("category_id", "category", labels)
+        owner, label = (
+            entry.target("image_id", "image", rows),
+            entry.target("category_id", "category", labels),
+        )
         box = _box(entry)
         if min(box[2:]) == 0 or not _overlaps(box, images[owner]):
             if empty_boxes == "drop":
@@ -203,12 +217,19 @@ def _box(entry: _Entry) -> tuple[float, ...]:
         raise entry.error(f"bbox is {_short(found)}", "expected four numbers x, y, width, height")
     box = tuple(float(part) for part in found)
     if min(box[2:]) < 0:
-        raise entry.error(f"bbox {list(box)} has a negative side", "expected x, y, width, height, not two corners")
+        raise entry.error(
+            f"bbox {list(box)} has a negative side", "expected x, y, width, height, not two corners"
+        )
     return box
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 and math.isfinite(value)
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e9
+        and math.isfinite(value)
+    )
 
 
 def _overlaps(box: tuple[float, ...], image: Mapping[str, Any]) -> bool:

@@ -66,7 +66,10 @@ class RenderedData:
             )
         _between("rendered data", 0, 2**63 - 1, [("seed", self.seed)])
         _between(
-            "rendered data", 1, 1_000_000, [("train_images", self.train_images), ("val_images", self.val_images)]
+            "rendered data",
+            1,
+            1_000_000,
+            [("train_images", self.train_images), ("val_images", self.val_images)],
         )
         _between("rendered data", 32, 2048, [("size", self.size)])
         _between(
@@ -79,7 +82,9 @@ class RenderedData:
         if not 1 <= self.objects[0] <= self.objects[1] <= 100:
             raise ValueError(f"rendered data: objects={self.objects}, expected 1 <= fewest <= most <= 100")
         if not 0.01 <= self.extent[0] <= self.extent[1] <= 1:
-            raise ValueError(f"rendered data: extent={self.extent}, expected 0.01 <= shortest <= longest <= 1")
+            raise ValueError(
+                f"rendered data: extent={self.extent}, expected 0.01 <= shortest <= longest <= 1"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,9 @@ class CocoData:
         if self.classes is not None and (not self.classes or len(set(self.classes)) < len(self.classes)):
             raise ValueError(f"coco data: classes={list(self.classes)}, expected distinct category names")
         if self.val is None and self.val_images is not None:
-            raise ValueError("coco data: val_images without val, expected the instances file of these pictures too")
+            raise ValueError(
+                "coco data: val_images without val, expected the instances file of these pictures too"
+            )
 
 
 DataConfig = RenderedData | CocoData
@@ -132,7 +139,9 @@ class Splits:
     def __post_init__(self) -> None:
         for name, part in (("reward", self.reward), ("confirm", self.confirm)):
             if part < 0 or (isinstance(part, float) and not part < 1):
-                raise ValueError(f"splits: {name}={part}, expected a share below 1.0 or a whole number of images")
+                raise ValueError(
+                    f"splits: {name}={part}, expected a share below 1.0 or a whole number of images"
+                )
 
     def counts(self, images: int) -> tuple[int, int]:
         """Images of the reward split and of the confirm split, out of so many."""

@@ -21,7 +21,7 @@ from proxy_trainer.data.splits import SplitRecord, divide, ranked, record
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pixels:
-    """Rows of a memory-mapped array, read only when asked for: `pixels[3]`, `pixels[8:16]`, `pixels[[5, 2]]`."""
+    """Rows of a memory-mapped array, read when asked for: `pixels[3]`, `pixels[8:16]`, `pixels[[5, 2]]`."""
 
     stored: NDArray[np.uint8]
     rows: NDArray[np.int64]
@@ -88,7 +88,9 @@ class ImageSet:
         return self.annotations.coco()
 
 
-def open_split(config: DataConfig, splits: Splits, split: Split | str, resolution: int, cache_dir: Path) -> ImageSet:
+def open_split(
+    config: DataConfig, splits: Splits, split: Split | str, resolution: int, cache_dir: Path
+) -> ImageSet:
     """One split of a data set, decoded on first use into `cache_dir`. Raises DataError, CacheError."""
     split = Split(split)
     config = on_disk(config, cache_dir)
@@ -99,7 +101,9 @@ def open_split(config: DataConfig, splits: Splits, split: Split | str, resolutio
     if split is not Split.VALIDATION:
         mine = np.flatnonzero(np.isin(chosen.image_ids, divide(chosen.image_ids.tolist(), splits)[split]))
     if not len(mine):
-        raise DataError(f"splits: {split.value} holds no image, expected one or more; give it a share or a number")
+        raise DataError(
+            f"splits: {split.value} holds no image, expected one or more; give it a share or a number"
+        )
     return _image_set(chosen, cache, mine[cache.usable[mine]], resolution)
 
 
@@ -122,12 +126,16 @@ def _chosen(config: CocoData, split: Split, cache_dir: Path) -> Annotations:
     validation = split is Split.VALIDATION
     file = config.val if validation else config.train
     if file is None:
-        raise DataError("coco data: there is no val, expected an instances file for the validation set; name one")
+        raise DataError(
+            "coco data: there is no val, expected an instances file for the validation set; name one"
+        )
     annotations = open_annotations(file, config.empty_boxes, cache_dir)
     if validation:
         train = open_annotations(config.train, config.empty_boxes, cache_dir)
         if train.categories != annotations.categories:
-            raise DataError(f"{file}: its categories differ from those of {config.train}; use one list in both")
+            raise DataError(
+                f"{file}: its categories differ from those of {config.train}; use one list in both"
+            )
     if config.classes is not None:
         annotations = _with_classes(annotations, config.classes, file)
     if config.share < 1 and not validation:
@@ -157,7 +165,10 @@ def _image_set(chosen: Annotations, cache: PixelCache, rows: NDArray[np.int64], 
     corners = _corners(annotations, scales, contents)
     ends = np.searchsorted(annotations.owners, np.arange(1, len(annotations)))
     parts = list(
-        zip(*(np.split(column, ends) for column in (corners, annotations.labels, annotations.crowds)), strict=True)
+        zip(
+            *(np.split(column, ends) for column in (corners, annotations.labels, annotations.crowds)),
+            strict=True,
+        )
     )
     return ImageSet(
         pixels=Pixels(cache.pixels, rows),
@@ -187,8 +198,14 @@ def _content_hash(annotations: Annotations, digests: NDArray[np.uint8]) -> str:
     for category in annotations.categories:
         digest.update(f"{category.id}|{category.name}\n".encode())
     for column in (
-        annotations.image_ids, annotations.sizes, digests, annotations.owners, annotations.boxes,
-        annotations.areas, annotations.labels, annotations.crowds,
+        annotations.image_ids,
+        annotations.sizes,
+        digests,
+        annotations.owners,
+        annotations.boxes,
+        annotations.areas,
+        annotations.labels,
+        annotations.crowds,
     ):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

@@ -78,7 +78,9 @@ def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArr
     rgb = _rgb(image if as_stored else ImageOps.exif_transpose(image))
     _, height, width = fitted(*size, resolution)
     canvas = np.zeros((resolution, resolution, 3), np.uint8)
-    canvas[:height, :width] = np.asarray(rgb.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    canvas[:height, :width] = np.asarray(
+        rgb.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    )
     return canvas
 
 

@@ -126,42 +126,51 @@ def _visible(
         for number, layer in enumerate([*objects, *above]):
             rows, columns, mask = layer.seen(config.size)
             owner[rows, columns][mask >= _OPAQUE] = number
-        things, shares = [], []
+        things: list[Thing] = []
+        shares: list[float] = []
         for number, layer in enumerate(objects):
             ys, xs = np.nonzero(owner == number)
-            shares.append(len(ys) / max(1, np.count_nonzero(layer.mask >= _OPAQUE)))
+            shares.append(len(ys) / max(1, int(np.count_nonzero(layer.mask >= _OPAQUE))))
             if len(ys) and layer.label is not None:
                 y, x = int(ys.min()), int(xs.min())
-                things.append(Thing(layer.label, (x, y, int(xs.max()) - x + 1, int(ys.max()) - y + 1), len(ys)))
+                things.append(
+                    Thing(layer.label, (x, y, int(xs.max()) - x + 1, int(ys.max()) - y + 1), len(ys))
+                )
         if not objects or min(shares) >= config.visible:
             return objects, tuple(things)
         objects = [layer for number, layer in enumerate(objects) if number != int(np.argmin(shares))]
 
 
-def _painted(layers: list[Layer], config: RenderedData, pool: Pool, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _painted(
+    layers: list[Layer], config: RenderedData, pool: Pool, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     depth = 0.06 + 0.24 * config.clutter
     canvas = pool.surface(config.size, config.size, rng, depth)
     for layer in layers:
         rows, columns, mask = layer.seen(config.size)
         if mask.size:
-            alpha = mask[:, :, None].astype(np.float32) / 255
+            alpha = (mask[:, :, None] / np.float32(255)).astype(np.float32)
             behind = canvas[rows, columns]
             behind += alpha * (_differing(behind, alpha, config, pool, rng) - behind)
     canvas *= rng.uniform(0.85, 1.1)
     canvas += rng.normal(0, 0.03 * config.clutter, canvas.shape[:2]).astype(np.float32)[:, :, None]
     picture = Image.fromarray((np.clip(canvas, 0, 1) * 255).astype(np.uint8))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.8 * config.clutter))))
+    return np.asarray(picture.filter(ImageFilter.BoxBlur(rng.uniform(0, 1.2 * config.clutter))))
 
 
 def _differing(
-    behind: NDArray[np.float32], alpha: NDArray[np.float32], config: RenderedData, pool: Pool, rng: np.random.Generator
+    behind: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    config: RenderedData,
+    pool: Pool,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """A surface whose mean colour differs from what lies behind by the wanted contrast (or the best of some)."""
+    """A surface whose mean colour differs from what lies behind by the contrast, or the best of some."""
     weight = max(float(alpha.sum()), 1e-3)
     ground = (alpha * behind).sum(axis=(0, 1)) / weight
     best, farthest = behind, -1.0
     for _ in range(12):
-        surface = pool.surface(*alpha.shape[:2], rng, 0.06 + 0.24 * config.clutter)
+        surface = pool.surface(alpha.shape[0], alpha.shape[1], rng, 0.06 + 0.24 * config.clutter)
         distance = float(np.linalg.norm((alpha * surface).sum(axis=(0, 1)) / weight - ground))
         if distance > farthest:
             best, farthest = surface, distance

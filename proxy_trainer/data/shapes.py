@@ -32,7 +32,8 @@ class Outline:
 
 def _circle(radius: float, corners: int = 64, start: float = 0.0, end: float = 2 * math.pi) -> _Points:
     angles = np.linspace(start, end, corners, endpoint=end - start < 2 * math.pi - 1e-9)
-    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points: _Points = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return points
 
 
 def _zigzag(corners: int, inner: float) -> _Points:
@@ -77,11 +78,11 @@ def shape_mask(shape: Shape, longest: float, rng: np.random.Generator) -> NDArra
 
 
 def blob_mask(longest: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A distractor: an irregular lump with bays and bulges, like none of the classes."""
+    """A distractor: an irregular lump with few bays and bulges, like none of the classes."""
     angles = np.linspace(0, 2 * math.pi, 72, endpoint=False)
     radii = np.ones_like(angles)
-    for frequency in (2, 3, 4, 5):
-        radii += rng.uniform(0.12, 0.3) * np.cos(frequency * angles + rng.uniform(0, 2 * math.pi))
+    for frequency in (1, 2, 3):
+        radii += rng.uniform(0.2, 0.4) * np.cos(frequency * angles + rng.uniform(0, 2 * math.pi))
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.maximum(radii, 0.15)[:, None]
     return _mask(Outline(points), longest)
 

@@ -29,7 +29,10 @@ def ranked(image_ids: Iterable[int], salt: str) -> list[int]:
 
 
 def divide(train_ids: Iterable[int], splits: Splits) -> dict[Split, tuple[int, ...]]:
-    """Train, reward and confirm, disjoint and together all ids. Raises DataError when nothing is left to train."""
+    """Train, reward and confirm, disjoint and together all ids.
+
+    Raises DataError when nothing is left to train.
+    """
     order = ranked(train_ids, f"split|{splits.salt}")
     reward, confirm = splits.counts(len(order))
     if reward + confirm >= len(order):
