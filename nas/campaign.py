@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol
 
 import numpy as np
 
 from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
-from nas.reward import NoReward, NotFinite, RewardConfig, reward
+from nas.reward import NoReward, NotFinite, reward
+from nas.rules import CampaignRules as CampaignRules
 from proxy_trainer.protocol import TrialFailed
 from results_db.records import Failure, NewTrial, TrialRecord, TrialStatus
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
@@ -52,34 +53,6 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Done:
     """The budget is spent, nothing is in flight and nothing can come back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignRules:
-    """What decides how a campaign goes on: part of its config.
-
-    `trials` is the budget. `retries` says how often a trial is tried again after each kind of
-    failure (0 where it says nothing). The campaign stops when more than `failure_share` of the ended
-    trials failed, `min_failures` at least.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    trials: int
-    reward: RewardConfig = field(default_factory=RewardConfig)
-    retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 1})
-    failure_share: float = 0.5
-    min_failures: int = 5
-
-    def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise ValueError(f"trials={self.trials}, expected at least 1")
-        if not 0 <= self.failure_share <= 1:
-            raise ValueError(f"failure_share={self.failure_share}, expected a share from 0 to 1")
-        if self.min_failures < 1:
-            raise ValueError(f"min_failures={self.min_failures}, expected at least 1")
-        if any(count < 0 for count in self.retries.values()):
-            raise ValueError(f"retries={dict(self.retries)}, expected 0 or more of each")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +204,7 @@ class Campaign(Generic[G]):
 
     def _check_failures(self) -> None:
         failed = self._failures.total()
-        if failed >= self._rules.min_failures and failed > self._rules.failure_share * self._told:
+        if self._rules.too_many(failed, self._told):
             kinds = ", ".join(f"{count} {kind}" for kind, count in self._failures.most_common())
             raise TooManyFailures(
                 f"campaign {self._name!r}: {failed} of {self._told} trials failed ({kinds}),"
@@ -287,7 +260,7 @@ class Campaign(Generic[G]):
 
     def _fail(self, trial: _InFlight[G], failure: Failure) -> None:
         number, attempt, kind = trial.record.number, trial.record.attempt, failure.kind
-        if kind is not FailureKind.DATA and trial.failures[kind] >= self._rules.retries.get(kind, 0):
+        if not self._rules.may_retry(kind, trial.failures[kind]):
             self._end(self._writer.fail(number, attempt, failure), trial.pending)
             return
         trial.record = self._writer.give_back(number, attempt, failure)
