@@ -50,6 +50,7 @@ DEV = [
     "matplotlib>=3.11,<4",
     "mypy>=2.4,<2.5",
     "networkx>=3.6,<4",
+    "packaging>=26",
     "pytest>=9.2,<10",
     "pytest-timeout>=2.4,<3",
     "ruff>=0.17.6,<0.18",
