@@ -30,26 +30,25 @@ class Outline:
         return Outline(self.outer @ matrix.T, None if self.hole is None else self.hole @ matrix.T)
 
 
+def _points(*pairs: tuple[float, float]) -> _Points:
+    return np.array(pairs, np.float64)
+
+
 def _circle(radius: float, corners: int = 64, start: float = 0.0, end: float = 2 * math.pi) -> _Points:
     angles = np.linspace(start, end, corners, endpoint=end - start < 2 * math.pi - 1e-9)
-    points: _Points = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return points
+    return _points(*((radius * math.cos(angle), radius * math.sin(angle)) for angle in angles.tolist()))
 
 
 def _zigzag(corners: int, inner: float) -> _Points:
     """A star polygon."""
-    radii = np.tile([1.0, inner], corners)
-    return _circle(1.0, 2 * corners) * radii[:, None]
+    radii: _Points = np.tile([1.0, inner], corners)
+    return np.multiply(_circle(1.0, 2 * corners), radii[:, None])
 
 
 def _crescent() -> _Points:
     back = _circle(1.0, 48, 0.32 * math.pi, 1.68 * math.pi)
     front = _circle(0.85, 40, 0.40 * math.pi, 1.60 * math.pi)[::-1] + np.array([0.58, 0.0])
     return np.concatenate([back, front])
-
-
-def _points(*pairs: tuple[float, float]) -> _Points:
-    return np.array(pairs, np.float64)
 
 
 _OUTLINES: Final[dict[Shape, Outline]] = {

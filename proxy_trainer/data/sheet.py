@@ -13,27 +13,28 @@ from PIL import Image, ImageDraw, ImageFont
 from proxy_trainer.data.image_set import ImageSet
 
 _GAP: Final = 6
+_MOST_TAGS: Final = 8
 _PAPER: Final = (24, 24, 27)
 _CROWD: Final = (235, 235, 235)
 
 
 def contact_sheet(images: ImageSet, *, count: int = 24, columns: int = 6, tile: int = 256) -> Image.Image:
-    """The first `count` pictures in tiles of so many pixels, with boxes, class names and a legend.
+    """The first `count` pictures, the longest side `tile` pixels, with boxes, class names and a legend.
 
     Crowd regions are hatched in white.
     """
     rows = range(min(count, len(images)))
     tiles = [_tile(images, row, tile) for row in rows]
     columns = min(columns, len(tiles))
-    lines = -(-len(tiles) // columns)
+    lines = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
     shown = sorted({int(label) for row in rows for label in images.labels[row]})
     width = columns * (tile + _GAP) + _GAP
     legend = _legend(images, shown, width)
-    sheet = Image.new("RGB", (width, lines * (tile + _GAP) + _GAP + legend.height), _PAPER)
-    for place, picture in enumerate(tiles):
-        sheet.paste(
-            picture, (_GAP + place % columns * (tile + _GAP), _GAP + place // columns * (tile + _GAP))
-        )
+    heights = [max(picture.height for picture in line) + _GAP for line in lines]
+    sheet = Image.new("RGB", (width, sum(heights) + _GAP + legend.height), _PAPER)
+    for number, line in enumerate(lines):
+        for column, picture in enumerate(line):
+            sheet.paste(picture, (_GAP + column * (tile + _GAP), _GAP + sum(heights[:number])))
     sheet.paste(legend, (0, sheet.height - legend.height))
     return sheet
 
@@ -50,7 +51,10 @@ def draw_boxes(
     colours: Sequence[tuple[int, int, int]],
     names: Sequence[str],
 ) -> None:
-    """Boxes (y1, x1, y2, x2) in pixels of the picture with a tag each; large ones first, tags on top."""
+    """Boxes (y1, x1, y2, x2) in pixels of the picture, large ones first, tags on top.
+
+    Where there are many, only the largest box of each name has a tag.
+    """
     draw = ImageDraw.Draw(picture)
     order = np.argsort([-(y2 - y1) * (x2 - x1) for y1, x1, y2, x2 in boxes.tolist()]).tolist()
     for number in order:
@@ -59,13 +63,16 @@ def draw_boxes(
         draw.rectangle((edge[0] - 1, edge[1] - 1, edge[2] + 1, edge[3] + 1), outline=(0, 0, 0))
         draw.rectangle(edge, outline=colours[number], width=2)
     taken: list[tuple[float, float, float, float]] = []
-    for number in order:
+    first = {names[number]: number for number in reversed(order)}
+    for number in order if len(order) <= _MOST_TAGS else first.values():
         _tag(draw, boxes[number].tolist(), colours[number], names[number], taken)
 
 
 def _tile(images: ImageSet, row: int, tile: int) -> Image.Image:
     scale = tile / images.resolution
-    picture = Image.fromarray(images.pixels[row]).resize((tile, tile), Image.Resampling.BICUBIC)
+    height, width = images.contents[row].tolist()
+    content = Image.fromarray(images.pixels[row][:height, :width])
+    picture = content.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
     for box in images.crowds[row] * scale:
         _hatch(picture, box.tolist())
     labels = images.labels[row].tolist()
