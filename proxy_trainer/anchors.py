@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-Ints = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
 
 SCALES: Final = (2**0, 2 ** (1 / 3), 2 ** (2 / 3))
 RATIOS: Final = (1.0, 2.0, 0.5)
@@ -18,7 +19,7 @@ BACKGROUND: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """All anchors of an input, [A, 4], ordered by level, row, column, scale and ratio; and each one's level."""
+    """All anchors of an input, [A, 4], by level, row, column, scale and ratio; and the level of each."""
 
     boxes: Floats
     levels: Ints

@@ -68,10 +68,10 @@ class Detector:
         self._recipe = recipe
         self._classes = classes
         start = initial(blueprint.layout.trained, seed)
-        self._weights = tf.Variable(start)
-        self._momentum = tf.Variable(np.zeros_like(start))
-        self._average = tf.Variable(start)
-        self._statistics = tf.Variable(initial(blueprint.layout.statistics, seed))
+        self._weights = tf.Variable(tf.constant(start))
+        self._momentum = tf.Variable(tf.zeros_like(start))
+        self._average = tf.Variable(tf.constant(start))
+        self._statistics = tf.Variable(tf.constant(initial(blueprint.layout.statistics, seed)))
         self._decay = tf.constant(decay_mask(blueprint.layout.trained) * recipe.weight_decay)
         self.step = tf.function(self._step, autograph=False)
         self.moments = tf.function(self._moments, autograph=False)
@@ -128,7 +128,7 @@ class Detector:
 
     def _heads(
         self, vectors: tuple[tf.Tensor, tf.Tensor], images: tf.Tensor, *, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         outputs, moments = forward(
             self._blueprint.plan, self._blueprint.layout, vectors, normalise(images), training=training
         )
@@ -143,6 +143,8 @@ class Detector:
 
 def _decode(anchors: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
     sides = anchors[:, 2:] - anchors[:, :2]
-    centres = (anchors[:, :2] + anchors[:, 2:]) / 2 + offsets[..., :2] * sides
-    halves = sides * tf.exp(tf.minimum(offsets[..., 2:], _LARGEST_SHIFT)) / 2
-    return tf.concat([centres - halves, centres + halves], axis=-1)
+    shifts, ratios = tf.split(offsets, 2, axis=-1)
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2 + shifts * sides
+    halves = sides * tf.exp(tf.minimum(ratios, _LARGEST_SHIFT)) / 2
+    boxes: tf.Tensor = tf.concat([centres - halves, centres + halves], axis=-1)
+    return boxes

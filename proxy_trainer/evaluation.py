@@ -24,7 +24,9 @@ class Judged:
     statistics: Array
 
 
-def estimate_statistics(detector: Detector, weights: Array, batches: Iterable[Batch], layout: Layout) -> Array:
+def estimate_statistics(
+    detector: Detector, weights: Array, batches: Iterable[Batch], layout: Layout
+) -> Array:
     """Batch norm statistics over some training batches at frozen weights.
 
     After a few hundred steps the moving averages still hold much of their start (0.99^300 = 5 %,
@@ -57,7 +59,9 @@ def detect(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> 
         for offset in range(count):
             rows = slice(0, int(valid[offset]))
             found += _in_original(
-                images, first + offset, (boxes[offset, rows], probabilities[offset, rows], labels[offset, rows])
+                images,
+                first + offset,
+                (boxes[offset, rows], probabilities[offset, rows], labels[offset, rows]),
             )
     return found
 

@@ -45,7 +45,8 @@ class ProxyEvaluator:
         self._device = prepare()
         resolution = config.recipe.resolution
         self._train_set, self._reward_set = (
-            open_split(config.data, config.splits, split, resolution, cache) for split in (Split.TRAIN, Split.REWARD)
+            open_split(config.data, config.splits, split, resolution, cache)
+            for split in (Split.TRAIN, Split.REWARD)
         )
 
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:

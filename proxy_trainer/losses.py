@@ -20,7 +20,7 @@ def detection_loss(
     # BACKGROUND is no valid index, so its row of the one-hot matrix is all zeros.
     wanted = tf.one_hot(classes, logits.shape[-1], dtype=tf.float32)
     class_loss = focal(logits, wanted, recipe.focal_alpha, recipe.focal_gamma)
-    box_loss = huber(targets - offsets, recipe.huber_delta) * positive[..., tf.newaxis]
+    box_loss = huber(targets - offsets, recipe.huber_delta) * tf.expand_dims(positive, -1)
     # The mean over a box's four numbers, as Keras's Huber loss takes it.
     total = tf.reduce_sum(class_loss) + recipe.box_weight * tf.reduce_sum(box_loss) / 4.0
     return total / normaliser

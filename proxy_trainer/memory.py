@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import psutil
@@ -11,13 +12,11 @@ _STATUS = Path("/proc/self/status")
 
 
 class PeakMemory:
-    """The peak since it was made, where the kernel lets a process reset its own (Linux); else of its whole life."""
+    """The peak since it was made, where a process may reset its own (Linux); else of its whole life."""
 
     def __init__(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             _CLEAR.write_text("5")
-        except OSError:
-            pass
 
     def megabytes(self) -> float:
         """Peak resident memory in MiB."""

@@ -1,4 +1,4 @@
-"""One trial's training from start to end: genome, data, recipe and seed to progress and a trained detector."""
+"""One trial's training from start to end: genome, data, recipe and seed in, a trained detector out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from proxy_trainer.anchors import Anchors, targets
+from proxy_trainer.anchors import Anchors, Floats, Ints, targets
 from proxy_trainer.data.augment import Augment
 from proxy_trainer.data.batches import Batch, batch_at
 from proxy_trainer.data.image_set import ImageSet
@@ -59,7 +59,10 @@ def train(
         if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
             clock.lap("seconds_train")
             metrics = evaluate(
-                detector, _judged(detector, blueprint, train_set, recipe, seed), judge_set, recipe.evaluation_batch
+                detector,
+                _judged(detector, blueprint, train_set, recipe, seed),
+                judge_set,
+                recipe.evaluation_batch,
             )
             clock.lap("seconds_evaluate")
             yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
@@ -97,15 +100,18 @@ def _step(
     return value
 
 
-def batch_targets(
-    batch: Batch, anchors: Anchors, threshold: float
-) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg] # int32 and float32
+def batch_targets(batch: Batch, anchors: Anchors, threshold: float) -> tuple[Ints, Floats]:
     """The classes [B, A] and offsets [B, A, 4] that the heads should give for a batch."""
-    pairs = [targets(anchors, boxes, labels, threshold) for boxes, labels in zip(batch.boxes, batch.labels, strict=True)]
+    pairs = [
+        targets(anchors, boxes, labels, threshold)
+        for boxes, labels in zip(batch.boxes, batch.labels, strict=True)
+    ]
     return np.stack([classes for classes, _ in pairs]), np.stack([offsets for _, offsets in pairs])
 
 
-def _judged(detector: Detector, blueprint: Blueprint, train_set: ImageSet, recipe: Recipe, seed: int) -> Judged:
+def _judged(
+    detector: Detector, blueprint: Blueprint, train_set: ImageSet, recipe: Recipe, seed: int
+) -> Judged:
     weights = detector.weights
     if not recipe.statistics_batches:
         return Judged(weights, detector.statistics)
@@ -117,7 +123,7 @@ def _judged(detector: Detector, blueprint: Blueprint, train_set: ImageSet, recip
 
 
 def _augment(recipe: Recipe) -> Augment:
-    return Augment(flip=recipe.flip, jitter=recipe.jitter)
+    return Augment(flip=0.5 if recipe.flip else 0.0, scale=recipe.jitter)
 
 
 def _recent(losses: list[float]) -> float:

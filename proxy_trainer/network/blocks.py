@@ -23,7 +23,7 @@ def active_unit(ops: Ops[T], name: str, x: T, filters: int, kernel: int, stride:
     return ops.activate(unit(ops, name, x, filters, kernel, stride))
 
 
-def block(
+def block(  # noqa: PLR0913 - a block is told by these five
     ops: Ops[T], name: str, x: T, kind: BlockKind, width: int, *, stride: int = 1, project: bool = False
 ) -> T:
     """One residual block of feature width `width`; `project` puts a 1x1 conv on the shortcut."""
@@ -43,7 +43,7 @@ def block(
     return ops.activate(ops.add((shortcut, branch)))
 
 
-def group(
+def group(  # noqa: PLR0913 - and a group has repeats besides
     ops: Ops[T], x: T, kind: BlockKind, width: int, repeats: int, *, stride: int = 1, project: bool = False
 ) -> T:
     """A chain of `repeats` blocks: the first takes the stride, the last one's output is the node's."""

@@ -69,7 +69,7 @@ class ShapeOps:
             ("mean", 0.0, False),
             ("variance", 1.0, False),
         ):
-            self._declare(f"{name}/{weight}", (x.channels,), start, trained)
+            self._declare(f"{name}/{weight}", (x.channels,), start, trained=trained)
         return x
 
     def activate(self, x: Shape) -> Shape:
@@ -86,7 +86,9 @@ class ShapeOps:
             raise ValueError(f"{self.step}: cannot add {xs}, expected equal shapes; is the input divisible?")
         return xs[0]
 
-    def _declare(self, name: str, shape: tuple[int, ...], start: Normal | float, trained: bool = True) -> None:
+    def _declare(
+        self, name: str, shape: tuple[int, ...], start: Normal | float, *, trained: bool = True
+    ) -> None:
         # Shared convs are declared once a level; the same name must then mean the same weight.
         weight = Weight(self.step, name, shape, start, trained)
         if self.weights.setdefault(name, weight) != weight:

@@ -29,10 +29,10 @@ def forward(
     *,
     training: bool,
     activation: Activation = "relu",
-) -> tuple[dict[str, tuple[tf.Tensor, ...]], tf.Tensor | None]:
-    """Outputs by step name, and, while training, the batch moments as a vector like the statistics.
+) -> tuple[dict[str, tuple[tf.Tensor, ...]], tf.Tensor]:
+    """Outputs by step name, and the statistics that the batch norms used, as a vector.
 
-    `vectors` are the trained weights and the statistics.
+    `vectors` are the trained weights and the statistics; while training, those of the batch are used.
     """
     trained, statistics = vectors
     weights = split(layout.trained, trained)
@@ -41,7 +41,7 @@ def forward(
             weights[step].update(arrays)
     ops = {step.name: TensorOps(weights.get(step.name, {}), training, activation) for step in plan.steps}
     outputs = apply(plan, ops, images)
-    return outputs, _moments(layout, ops) if training else None
+    return outputs, _moments(layout, ops) if training else statistics
 
 
 def _moments(layout: Layout, ops: Mapping[str, TensorOps]) -> tf.Tensor:

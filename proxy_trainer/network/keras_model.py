@@ -49,7 +49,7 @@ class PieceLayer(keras.layers.Layer):  # type: ignore[misc] # Keras is untyped
             )
         super().build(input_shape)
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras's signature
         """The piece's outputs: one tensor, or the heads' tuple."""
         xs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         weights = {name: tf.convert_to_tensor(variable) for name, variable in self._named.items()}

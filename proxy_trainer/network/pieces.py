@@ -118,7 +118,9 @@ def _node(piece: Node, ops: Ops[T], inputs: Sequence[T]) -> T:
     return group(ops, fused, piece.kind, piece.width, piece.repeats)
 
 
-def _tower(piece: HeadPiece, ops: Ops[T], name: str, inputs: Sequence[T], filters: int, bias: float) -> list[T]:
+def _tower(
+    piece: HeadPiece, ops: Ops[T], name: str, inputs: Sequence[T], filters: int, bias: float
+) -> list[T]:
     found = []
     for level, x in zip(piece.levels, inputs, strict=True):
         for index in range(piece.convs):

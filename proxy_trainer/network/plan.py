@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from proxy_trainer.network.pieces import Edge, Endpoint, HeadPiece, Node, Piece, StemGroup, StemInput, run
 from proxy_trainer.network.ops import Ops
-from search_space.genome import BlockKind, Genome
+from proxy_trainer.network.pieces import Edge, Endpoint, HeadPiece, Node, Piece, StemGroup, StemInput, run
+from search_space.genome import Genome
 from search_space.graph import GraphNode, resolve
 from search_space.scaling import STEM_CONV_WIDTH, Scaling
 

@@ -27,15 +27,18 @@ class TensorOps:
     batch_moments: dict[str, tf.Tensor] = field(default_factory=dict)
 
     def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:  # noqa: ARG002 - shapes are in the weights
-        return tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=stride, padding="SAME")
+        y: tf.Tensor = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=stride, padding="SAME")
+        return y
 
     def predict(self, name: str, x: tf.Tensor, filters: int, init: Normal, bias: float = 0.0) -> tf.Tensor:  # noqa: ARG002 - shapes and starts are in the weights
-        y = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=1, padding="SAME")
-        return tf.nn.bias_add(y, self.weights[f"{name}/bias"])
+        x = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=1, padding="SAME")
+        y: tf.Tensor = tf.nn.bias_add(x, self.weights[f"{name}/bias"])
+        return y
 
     def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
         get = self.weights
         scale, offset = get[f"{name}/scale"], get[f"{name}/offset"]
+        y: tf.Tensor
         if not self.training:
             y, _, _ = tf.compat.v1.nn.fused_batch_norm(
                 x,
@@ -55,16 +58,19 @@ class TensorOps:
         return y
 
     def activate(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(x) if self.activation == "relu" else tf.nn.silu(x)
+        y: tf.Tensor = tf.nn.relu(x) if self.activation == "relu" else tf.nn.silu(x)
+        return y
 
     def max_pool(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.max_pool2d(x, ksize=3, strides=2, padding="SAME")
+        y: tf.Tensor = tf.nn.max_pool2d(x, ksize=3, strides=2, padding="SAME")
+        return y
 
     def upsample(self, x: tf.Tensor, factor: int) -> tf.Tensor:
         # Repeating by broadcast: cheaper than a gather, and its gradient is a plain sum.
         _, height, width, channels = x.shape
         if height is None or width is None:
-            return tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
+            y: tf.Tensor = tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
+            return y
         y = tf.broadcast_to(
             x[:, :, tf.newaxis, :, tf.newaxis, :],
             [tf.shape(x)[0], height, factor, width, factor, channels],

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proxy_trainer.network.declare import Declaration, Weight
 from proxy_trainer.network.ops import Normal
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Array = NDArray[np.float32]
 
 _TRUNCATED_STDDEV: Final = 0.87962566103423978
 """Standard deviation of a unit normal cut off at two: what variance scaling divides by."""
@@ -83,12 +84,12 @@ def _start(weight: Weight, seed: int) -> Array:
         return np.full(weight.shape, weight.start, np.float32)
     rng = np.random.default_rng([seed, zlib.crc32(weight.path.encode())])
     if weight.start.stddev is not None:
-        return (rng.standard_normal(weight.shape) * weight.start.stddev).astype(np.float32)
+        return rng.normal(0.0, weight.start.stddev, weight.shape).astype(np.float32)
     fan_in = math.prod(weight.shape[:-1])
-    return (_truncated(rng, weight.shape) * (fan_in**-0.5 / _TRUNCATED_STDDEV)).astype(np.float32)
+    return (_truncated(rng, weight.shape) * (math.pow(fan_in, -0.5) / _TRUNCATED_STDDEV)).astype(np.float32)
 
 
-def _truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     values = rng.standard_normal(shape)
     while (outside := np.abs(values) > 2).any():
         values[outside] = rng.standard_normal(int(outside.sum()))
