@@ -18,7 +18,7 @@ import numpy as np
 
 from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
 from nas.reward import NoReward, NotFinite, reward
-from nas.rules import CampaignRules as CampaignRules
+from nas.rules import CampaignRules
 from proxy_trainer.protocol import TrialFailed
 from results_db.records import Failure, NewTrial, TrialRecord, TrialStatus
 from search_space.trial import Assignment, FailureKind, Measurement, Progress

@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import Field
 
 from controller.config import ControllerConfig
-from nas.campaign import CampaignRules
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
 from nas.reward import RewardConfig
+from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
 from nas.validation import Refused, adapter, validate
