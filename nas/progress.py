@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,7 +18,7 @@ from nas.campaign import Campaign, Snapshot
 from nas.terminal import duration, reward, shortened, sparkline
 from results_db.records import TrialStatus
 
-REFRESH_SECONDS = 0.5
+REFRESHES_A_SECOND: Final = 2
 
 
 class View(Protocol):
@@ -29,20 +29,21 @@ class View(Protocol):
 
 @dataclass(slots=True)
 class Pace:
-    """How fast trials end in this sitting: what a campaign did before it was resumed doesn't count."""
+    """How fast trials end in this sitting, from the first one that was handed out in it."""
 
-    began: float = field(default_factory=time.monotonic)
-    before: int | None = None
+    began: float | None = None
+    before: int = 0
 
-    def of(self, snapshot: Snapshot) -> tuple[float, float | None]:
+    def of(self, snapshot: Snapshot, now: float) -> tuple[float, float | None]:
         """Trials an hour, and the seconds that are left (None while nobody can know)."""
         done = ended(snapshot)
-        if self.before is None:
+        if self.began is None:
             self.before = done
-        elapsed = time.monotonic() - self.began
-        if done == self.before:
+            if snapshot.running:
+                self.began = now
+        if self.began is None or done == self.before or now <= self.began:
             return 0.0, None
-        rate = (done - self.before) / elapsed
+        rate = (done - self.before) / (now - self.began)
         return rate * 3600, (snapshot.budget - done) / rate
 
 
@@ -60,19 +61,18 @@ def shown(campaign: Campaign[Any], terminal: TextIO, folder: str) -> Iterator[Vi
         yield _Lines(campaign, console)
         return
     panel = _Panel(campaign, folder)
-    with Live(panel.drawn(), console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
-        shown_at = 0.0
-
-        def view() -> None:
-            nonlocal shown_at
-            if time.monotonic() - shown_at >= REFRESH_SECONDS:
-                shown_at = time.monotonic()
-                live.update(panel.drawn(), refresh=True)
-
+    # Drawn by a thread, from the latest snapshot: it goes on while Ray starts or a long step is computed.
+    with Live(
+        get_renderable=panel.drawn,
+        console=console,
+        refresh_per_second=REFRESHES_A_SECOND,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
         try:
-            yield view
+            yield panel
         finally:
-            live.update(panel.drawn(), refresh=True)
+            panel()
 
 
 class _Lines:
@@ -87,7 +87,7 @@ class _Lines:
     def __call__(self) -> None:
         snapshot = self._campaign.snapshot()
         done = ended(snapshot)
-        rate, left = self._pace.of(snapshot)
+        rate, left = self._pace.of(snapshot, time.monotonic())
         if self._seen is not None and done > self._seen:
             parts = [f"{done}/{snapshot.budget} trials", *_troubles(snapshot)]
             if snapshot.best is not None:
@@ -106,14 +106,16 @@ class _Panel:
         self._folder = folder
         self._pace = Pace()
         self._began = time.monotonic()
+        self()
+
+    def __call__(self) -> None:
+        self._snapshot = self._campaign.snapshot()
+        self._rate, self._left = self._pace.of(self._snapshot, time.monotonic())
 
     def drawn(self) -> Group:
-        snapshot = self._campaign.snapshot()
-        rate, left = self._pace.of(snapshot)
-        return Group(self._head(snapshot), _Body(snapshot, rate, left, time.monotonic() - self._began))
-
-    def _head(self, snapshot: Snapshot) -> Text:
-        return Text.assemble((snapshot.name, "bold"), ("  in ", "dim"), (self._folder, "dim"))
+        head = Text.assemble((self._snapshot.name, "bold"), (f"  in {self._folder}", "dim"))
+        elapsed = time.monotonic() - self._began
+        return Group(head, _Body(self._snapshot, self._rate, self._left, elapsed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,14 @@ class _Body:
     def __rich_console__(self, console: Console, options: Any) -> Iterator[Table]:
         width = max(20, options.max_width - 12)
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True)
+        table.add_column(style="dim", no_wrap=True, min_width=7)
         table.add_column(no_wrap=True)
         done = ended(self.snapshot)
         bar = ProgressBar(total=self.snapshot.budget, completed=done, width=min(40, width))
         table.add_row("trials", bar)
         table.add_row("", self._counts(done))
+        for trouble in _troubles(self.snapshot):
+            table.add_row("", Text(trouble, style="red"))
         best = self.snapshot.best
         if best is not None:
             table.add_row("best", Text.assemble((reward(best.reward), "bold green"), f"  trial {best.number}"))
@@ -145,16 +149,15 @@ class _Body:
         table.add_row("pace", self._time())
         yield table
 
-    def _counts(self, done: int) -> Text:
-        parts = [f"{done} of {self.snapshot.budget} done", f"{len(self.snapshot.running)} running"]
-        text = Text(", ".join(parts))
-        for trouble in _troubles(self.snapshot):
-            text.append(f", {trouble}", style="red")
-        return text
+    def _counts(self, done: int) -> str:
+        budget, running = self.snapshot.budget, len(self.snapshot.running)
+        if running or done >= budget:
+            return f"{done} of {budget} done" + (f", {running} running" if running else "")
+        return f"{done} of {budget} done, starting workers" if not self.rate else f"{done} of {budget} done"
 
     def _time(self) -> Text:
         pace = f"{self.rate:.0f} trials an hour, " if self.rate else ""
-        left = f"{duration(self.left)} left, " if self.left is not None else ""
+        left = f"{duration(self.left)} left, " if self.left else ""
         return Text(f"{pace}{left}{duration(self.elapsed)} elapsed")
 
 
