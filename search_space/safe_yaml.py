@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import yaml
 
@@ -20,7 +20,8 @@ def load_yaml(text: str) -> Any:
         _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
-        raise UnsafeYaml(f"{_where(error.problem_mark)}: {error.problem}") from None
+        reason = ": ".join(part for part in (error.context, error.problem) if part)
+        raise UnsafeYaml(f"{_where(error.problem_mark)}: {reason}") from None
     except yaml.YAMLError as error:
         raise UnsafeYaml(" ".join(str(error).split())) from None
     except UnsafeYaml:
@@ -57,7 +58,10 @@ def _check_keys(node: yaml.Node | None) -> None:
             _check_keys(value)
 
 
-def _where(mark: yaml.Mark | None) -> str:
-    if mark is None:
-        return "YAML"
-    return f"line {mark.line + 1}, column {mark.column + 1}"
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+def _where(mark: _Mark | None) -> str:
+    return "YAML" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from search_space.catalog import R0_SP53, SPACES, SPINENET_49, space_by_name
+from search_space.cost import Cost, Head, network_cost
+from search_space.genome import Genome, InvalidGenome
+from search_space.scaling import Scaling
+
+
+@dataclass(frozen=True)
+class Published:
+    genome: Genome
+    scaling: Scaling
+    head: Head
+    size: int
+    backbone: str  # parameters
+    detector: str
+    flops: str  # multiply-adds of the detector, in B
+
+
+# reference/spinenet.md section 6.6, with the scalings of section 5; as many digits as it gives.
+FAMILY = {
+    "49": Published(SPINENET_49, Scaling(), Head(), 640, "21831488", "28543383", "85.28"),
+    "49 at 896": Published(SPINENET_49, Scaling(), Head(), 896, "21831488", "28543383", "167.15"),
+    "96": Published(SPINENET_49, Scaling(repeats=2), Head(), 1024, "36.263", "42.975", "265.0"),
+    "143": Published(SPINENET_49, Scaling(repeats=3, alpha=1.0), Head(), 1280, "60.248", "66.960", "523.3"),
+    "190": Published(
+        SPINENET_49,
+        Scaling(repeats=4, alpha=1.0, width=1.3, endpoint_width=512),
+        Head(convs=7, width=512),
+        1280,
+        "126.588",
+        "163.637",
+        "1881.7",
+    ),
+    "49S": Published(
+        SPINENET_49,
+        Scaling(width=0.65, endpoint_width=128),
+        Head(width=128),
+        640,
+        "9089215",
+        "11.266",
+        "30.8",
+    ),
+    "49S, released": Published(
+        SPINENET_49, Scaling(width=0.65), Head(width=128), 640, "9.473", "11.945", "33.75"
+    ),
+    "R0-SP53": Published(R0_SP53, Scaling(), Head(), 640, "19344320", "26.056", "94.8"),
+    # Section 3: the proxy of the search.
+    "proxy": Published(
+        SPINENET_49,
+        Scaling(width=0.25, alpha=0.25, endpoint_width=64),
+        Head(width=64),
+        512,
+        "1.17",
+        "1.96",
+        "5.84",
+    ),
+}
+
+
+def as_printed(value: int, like: str, unit: float) -> str:
+    if "." not in like:
+        return str(value)
+    return f"{value / unit:.{len(like.split('.')[1])}f}"
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_family_comes_out_as_published(name: str) -> None:
+    known = FAMILY[name]
+    cost = network_cost(known.genome, known.scaling, known.size, known.head)
+    assert as_printed(cost.backbone.params, known.backbone, 1e6) == known.backbone
+    assert as_printed(cost.total.params, known.detector, 1e6) == known.detector
+    assert as_printed(cost.total.flops, known.flops, 1e9) == known.flops
+
+
+def test_backbone_and_heads_add_up() -> None:
+    cost = network_cost(SPINENET_49, Scaling(), 640, Head())
+    assert cost.total == cost.backbone + cost.heads
+    assert f"{cost.backbone.flops / 1e9:.2f}" == "28.26"  # section 6.6
+    assert network_cost(SPINENET_49, Scaling(), 640).heads == Cost(0, 0)
+    assert network_cost(SPINENET_49, Scaling(), 640).backbone == cost.backbone
+
+
+def test_dead_blocks_cost_nothing() -> None:
+    with_dead = Genome.from_text("2b* 2b* | 6b:0,1 3b:0,1^")
+    without = Genome.from_text("2b* 2b* | 3b:0,1^")
+    assert network_cost(with_dead, Scaling(), 256, Head()) == network_cost(without, Scaling(), 256, Head())
+
+
+def test_a_raw_edge_costs_nothing_itself() -> None:
+    """One more bottleneck on level 3 with its two edges, and that is all."""
+    one = network_cost(Genome.from_text("2b* 2b* | 3b:0,1^"), Scaling(), 256).backbone
+    two = network_cost(Genome.from_text("2b* 2b* | 3b:0,1 3b:0,1^"), Scaling(), 256).backbone
+    three = network_cost(Genome.from_text("2b* 2b* | 3b:0,1 3b:0,1 3b:0,1^"), Scaling(), 256).backbone
+    assert two.params - one.params == three.params - two.params > 0
+    assert two.flops - one.flops == three.flops - two.flops
+
+
+def test_a_stem_that_starts_before_its_pool_is_refused() -> None:
+    genome = Genome.from_text("1b* 2b* | 3b:0,1^")
+    with pytest.raises(InvalidGenome, match="stem node 0: level=1"):
+        network_cost(genome, Scaling(), 256)
+
+
+def test_genomes_of_a_space_differ_in_cost() -> None:
+    rng = np.random.default_rng(0)
+    for name in SPACES:
+        costs = [network_cost(space_by_name(name).sample(rng), Scaling(), 256).total.flops for _ in range(20)]
+        assert len(set(costs)) > 15
+
+
+@pytest.mark.parametrize("fields", [{"convs": -1}, {"width": 0}, {"classes": 0}, {"anchors": 0}])
+def test_impossible_heads_are_refused(fields: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        Head(**fields)

@@ -1,0 +1,49 @@
+"""The arithmetic against the network itself, run on shapes: two ways to the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy_trainer.network.declare import declare
+from proxy_trainer.network.plan import backbone_plan, detector_plan
+from search_space.cost import Head, network_cost
+from search_space.genome import Genome
+from search_space.scaling import Scaling
+
+SCALINGS = st.builds(
+    Scaling,
+    width=st.sampled_from([0.25, 0.5, 0.65, 1.0, 1.3]),
+    alpha=st.sampled_from([0.25, 0.5, 1.0]),
+    endpoint_width=st.sampled_from([24, 64, 256]),
+    repeats=st.integers(1, 3),
+)
+HEADS = st.builds(
+    Head,
+    convs=st.integers(0, 4),
+    width=st.sampled_from([32, 64]),
+    classes=st.integers(1, 91),
+    anchors=st.integers(1, 9),
+)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32), scaling=SCALINGS, head=HEADS, size=st.sampled_from([128, 256, 384]))
+def test_cost_is_what_the_network_declares(
+    any_genome: Callable[[np.random.Generator], Genome], seed: int, scaling: Scaling, head: Head, size: int
+) -> None:
+    genome = any_genome(np.random.default_rng(seed))
+    cost = network_cost(genome, scaling, size, head)
+    backbone = backbone_plan(genome, scaling)
+    detector = detector_plan(
+        backbone, convs=head.convs, width=head.width, classes=head.classes, anchors=head.anchors
+    )
+    for plan, expected in ((backbone, cost.backbone), (detector, cost.total)):
+        declared = declare(plan, size)
+        assert (declared.parameters, sum(declared.multiply_adds.values())) == (
+            expected.params,
+            expected.flops,
+        )
