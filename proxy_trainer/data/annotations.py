@@ -117,7 +117,8 @@ def write_annotations(file: IO[bytes], annotations: Annotations) -> None:
 
 def load_annotations(path: Path) -> Annotations:
     """What `write_annotations` wrote. Raises OSError, ValueError, KeyError or BadZipFile on anything else."""
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: NumPy leaves a broken file open.
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         names = file["category_names"].tolist()
         ids = file["category_ids"].tolist()
         return Annotations(

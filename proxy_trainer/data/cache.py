@@ -181,7 +181,7 @@ def _in_threads(one: Callable[[int], NDArray[np.uint8]], count: int) -> Iterator
 
 def _load_pixels(pixels: Path, notes: Path, annotations: Annotations, resolution: int) -> PixelCache:
     """Raises ValueError when the files are not what they should be (a truncated map is refused by NumPy)."""
-    with np.load(notes, allow_pickle=False) as file:
+    with notes.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         digests, reasons = file["digests"], file["reasons"].tolist()
     mapped = np.load(pixels, mmap_mode="r", allow_pickle=False)
     if mapped.shape != (len(annotations), resolution, resolution, 3) or len(reasons) != len(annotations):

@@ -1,0 +1,249 @@
+"""The pixel cache: built once, whole or not at all, by whoever comes first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from proxy_trainer.data.annotations import Annotations
+from proxy_trainer.data.cache import open_annotations, open_pixels
+from proxy_trainer.data.coco import read_instances
+from proxy_trainer.data.config import CocoData
+from proxy_trainer.data.errors import CacheError, DataError
+
+Directory = Callable[..., CocoData]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def many(instances: dict[str, Any], count: int) -> None:
+    """So many small images, in place of those of the file."""
+    instances["images"] = [
+        {"id": n, "file_name": f"{n}.png", "height": 20, "width": 24} for n in range(1, count + 1)
+    ]
+    instances["annotations"] = [
+        {"id": n, "image_id": n, "category_id": 4, "bbox": [1, 1, 3, 3]} for n in (1, 2)
+    ]
+
+
+def files(cache: Path, pattern: str) -> list[Path]:
+    return sorted(cache.glob(pattern))
+
+
+def test_pictures_are_decoded_once(directory: Directory, cache: Path) -> None:
+    config = directory()
+    annotations = read_instances(config.train)
+    first = open_pixels(config.images, annotations, 32, cache)
+    stored = files(cache, "pixels-32-*.npy")
+    facts = [path.stat() for path in stored]
+    second = open_pixels(config.images, annotations, 32, cache)
+    assert [path.stat() for path in files(cache, "pixels-32-*.npy")] == facts
+    assert len(facts) == 1
+    assert isinstance(second.pixels, np.memmap)
+    assert not second.pixels.flags.writeable
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert first.pixels.shape == (3, 32, 32, 3)
+    assert first.pixels[:, :16, :16].any(axis=(1, 2, 3)).all()
+    assert first.usable.all()
+    assert not first.bad
+
+
+def test_the_pixels_are_those_of_the_pictures(
+    directory: Directory, instances: dict[str, Any], cache: Path
+) -> None:
+    many(instances, 300)  # more than are decoded ahead at once
+    colours = {f"{n}.png": Image.new("RGB", (24, 20), (n % 256, n // 2, 7)) for n in range(1, 301)}
+    config = directory(colours)
+    pixels = open_pixels(config.images, read_instances(config.train), 24, cache).pixels
+    assert pixels[:, 5, 5].tolist() == [[n % 256, n // 2, 7] for n in range(1, 301)]
+
+
+@pytest.mark.parametrize("change", ["bytes", "time"])
+def test_a_changed_picture_makes_another_cache(directory: Directory, cache: Path, change: str) -> None:
+    config = directory()
+    annotations = read_instances(config.train)
+    before = open_pixels(config.images, annotations, 32, cache)
+    path = config.images / "b.png"
+    if change == "bytes":
+        Image.new("RGB", (80, 40), (200, 10, 10)).save(path)
+        after = open_pixels(config.images, annotations, 32, cache)
+        assert after.pixels[1, 2, 2].tolist() == [200, 10, 10]
+        assert after.digests[1].tolist() != before.digests[1].tolist()
+        assert after.digests[0].tolist() == before.digests[0].tolist()
+    else:
+        os.utime(path, ns=(1, 1))
+        after = open_pixels(config.images, annotations, 32, cache)
+        np.testing.assert_array_equal(after.digests, before.digests)
+    assert len(files(cache, "pixels-32-*.npy")) == 2
+
+
+@pytest.mark.parametrize("left", [0, 50, 5000])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_a_truncated_cache_is_built_again(directory: Directory, cache: Path, left: int, suffix: str) -> None:
+    config = directory()
+    annotations = read_instances(config.train)
+    whole = np.array(open_pixels(config.images, annotations, 32, cache).pixels)
+    (stored,) = files(cache, f"pixels-32-*.{suffix}")
+    stored.write_bytes(stored.read_bytes()[: min(left, stored.stat().st_size - 1)])
+    np.testing.assert_array_equal(open_pixels(config.images, annotations, 32, cache).pixels, whole)
+
+
+def test_truncated_columns_are_read_again(directory: Directory, cache: Path) -> None:
+    config = directory()
+    whole = open_annotations(config.train, "refuse", cache)
+    (stored,) = files(cache, "annotations-*.npz")
+    stored.write_bytes(stored.read_bytes()[:200])
+    assert open_annotations(config.train, "refuse", cache).coco() == whole.coco()
+    assert open_annotations(config.train, "refuse", cache).coco() == whole.coco()
+
+
+def test_changed_annotations_are_read_again(
+    directory: Directory, instances: dict[str, Any], cache: Path
+) -> None:
+    config = directory()
+    open_annotations(config.train, "refuse", cache)
+    instances["annotations"].pop()
+    assert len(open_annotations(directory().train, "refuse", cache).boxes) == 3
+
+
+PROCESS = """
+import sys, time
+from pathlib import Path
+from proxy_trainer.data import cache
+from proxy_trainer.data.coco import read_instances
+
+images, train, store, start = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
+annotations = read_instances(train)
+decode_all = cache._decode_all
+
+def counted(*arguments):
+    print("decodes")
+    time.sleep(0.3)  # the others come while one is at it
+    return decode_all(*arguments)
+
+cache._decode_all = counted
+time.sleep(max(0, start - time.time()))
+print(cache.open_pixels(images, annotations, 48, store).pixels.sum())
+"""
+
+
+def test_processes_that_come_at_once_build_once(
+    directory: Directory, instances: dict[str, Any], cache: Path
+) -> None:
+    import time  # the start that all wait for
+
+    many(instances, 60)
+    config = directory()
+    command = [sys.executable, "-c", PROCESS, config.images, config.train, cache, str(time.time() + 1.5)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    lines = [process.communicate()[0].split() for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert sum(line.count("decodes") for line in lines) == 1
+    assert len({line[-1] for line in lines}) == 1
+    assert not files(cache, "*.part")
+
+
+def spoil(config: CocoData, names: list[str]) -> None:
+    for name in names:
+        path = config.images / name
+        path.write_bytes(path.read_bytes()[:60])
+
+
+def test_few_corrupt_pictures_are_named_and_left_out(
+    directory: Directory, instances: dict[str, Any], cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    many(instances, 201)
+    config = directory()
+    spoil(config, ["5.png", "77.png"])
+    annotations = read_instances(config.train)
+    for _ in range(2):  # when it is decoded, and from the cache
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            found = open_pixels(config.images, annotations, 24, cache)
+        assert [bad.file_name for bad in found.bad] == ["5.png", "77.png"]
+        assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
+            str(config.images / "5.png"),
+            str(config.images / "77.png"),
+        ]
+        assert np.flatnonzero(~found.usable).tolist() == [4, 76]
+
+
+def test_one_in_a_hundred_is_too_many(directory: Directory, instances: dict[str, Any], cache: Path) -> None:
+    many(instances, 200)
+    config = directory()
+    spoil(config, ["5.png", "77.png"])
+    with pytest.raises(
+        DataError, match=r"2 of 200 pictures cannot be used, the first is 5\.png: .*mend or remove"
+    ):
+        open_pixels(config.images, read_instances(config.train), 24, cache)
+
+
+def test_missing_pictures_are_named(directory: Directory, cache: Path) -> None:
+    config = directory()
+    (config.images / "a.png").unlink()
+    (config.images / "b.png").unlink()
+    (config.images / "b.png").mkdir()
+    annotations = read_instances(config.train)
+    with pytest.raises(DataError, match=r"2 of 3 pictures are missing, the first is a\.png; put them there"):
+        open_pixels(config.images, annotations, 24, cache)
+    with pytest.raises(DataError, match="is not a directory, expected the one that holds the pictures"):
+        open_pixels(config.images / "nowhere", annotations, 24, cache)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from proxy_trainer.data.cache import open_pixels
+from proxy_trainer.data.coco import read_instances
+from proxy_trainer.data.errors import CacheError
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # as good as a full disk
+annotations = read_instances(Path(sys.argv[2]))
+try:
+    open_pixels(Path(sys.argv[1]), annotations, 128, Path(sys.argv[3]))
+except CacheError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(directory: Directory, cache: Path) -> None:
+    config = directory()
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL), config.images, config.train, cache],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"cache {cache}")
+    assert "cannot be written: File too large; free some space or choose another" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert not [path for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+def test_a_cache_that_is_no_directory(directory: Directory, cache: Path) -> None:
+    config = directory()
+    cache.write_text("in the way")
+    with pytest.raises(CacheError, match="cannot be written: File exists"):
+        open_pixels(config.images, read_instances(config.train), 24, cache)
+
+
+def test_restricted_rows_keep_their_boxes(directory: Directory) -> None:
+    found = read_instances(directory().train)
+    rows = np.array([1, 2])
+    some: Annotations = found.restricted(rows)
+    assert some.image_ids.tolist() == [7, 12]
+    assert some.owners.tolist() == [0, 0, 0]
+    assert some.boxes.tolist() == found.boxes[1:].tolist()
