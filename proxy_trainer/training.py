@@ -40,11 +40,17 @@ class Trained:
 
 
 def train(
-    genome: Genome, train_set: ImageSet, judge_set: ImageSet, recipe: Recipe, seed: int
+    genome: Genome,
+    train_set: ImageSet,
+    judge_set: ImageSet,
+    recipe: Recipe,
+    seed: int,
+    deadline: float = math.inf,
 ) -> Iterator[Progress | Trained]:
     """Train the proxy of a genome on one split and judge it on another; the last item is `Trained`.
 
-    Everything random comes from `seed`. Raises TrialFailed(DIVERGED) when the loss is not finite.
+    Everything random comes from `seed`. Raises TrialFailed: DIVERGED when the loss, a weight or a
+    statistic is not finite, TIMEOUT between two steps when `deadline` seconds have passed.
     """
     clock = _Clock()
     classes = len(train_set.categories)
@@ -56,6 +62,8 @@ def train(
         done = step + 1
         if done == 1:
             clock.lap("seconds_start")
+        if done < recipe.steps and clock.seconds() > deadline:
+            raise TrialFailed(FailureKind.TIMEOUT, f"over {deadline:g} s at step {done} of {recipe.steps}")
         if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
             clock.lap("seconds_train")
             metrics = evaluate(
@@ -112,14 +120,17 @@ def batch_targets(batch: Batch, anchors: Anchors, threshold: float) -> tuple[Int
 def _judged(
     detector: Detector, blueprint: Blueprint, train_set: ImageSet, recipe: Recipe, seed: int
 ) -> Judged:
-    weights = detector.weights
-    if not recipe.statistics_batches:
-        return Judged(weights, detector.statistics)
-    batches = (
-        batch_at(train_set, step, batch=recipe.batch, seed=seed + _STATISTICS_SEED, augment=_augment(recipe))
-        for step in range(recipe.statistics_batches)
-    )
-    return Judged(weights, estimate_statistics(detector, weights, batches, blueprint.layout))
+    weights, statistics = detector.weights, detector.statistics
+    if recipe.statistics_batches:
+        seed, augment = seed + _STATISTICS_SEED, _augment(recipe)
+        batches = (
+            batch_at(train_set, step, batch=recipe.batch, seed=seed, augment=augment)
+            for step in range(recipe.statistics_batches)
+        )
+        statistics = estimate_statistics(detector, weights, batches, blueprint.layout)
+    if not (np.isfinite(weights).all() and np.isfinite(statistics).all()):
+        raise TrialFailed(FailureKind.DIVERGED, "a weight or a batch norm statistic is not finite")
+    return Judged(weights, statistics)
 
 
 def _augment(recipe: Recipe) -> Augment:
@@ -137,6 +148,9 @@ class _Clock:
     laps: dict[str, float] = field(default_factory=dict)
     _began: float = field(default_factory=time.perf_counter)
     _last: float = field(default_factory=time.perf_counter)
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
