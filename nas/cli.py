@@ -39,7 +39,7 @@ def _version(asked: bool) -> None:
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
-    version: Annotated[
+    _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
@@ -52,7 +52,8 @@ def run(
     config: Annotated[Path, typer.Argument(help="A campaign's config, in YAML.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Another name than the config's.")] = None,
     go_on: Annotated[
-        bool, typer.Option("--continue", help="Where a campaign with this name and config exists, go on with it.")
+        bool,
+        typer.Option("--continue", help="Where a campaign with this name and config exists, go on with it."),
     ] = False,
     root: Root = None,
 ) -> None:
@@ -187,6 +188,8 @@ def _explain(error: Exception) -> NoReturn:
     message = getattr(error, "format_message", error.__str__)()
     usage = hasattr(error, "format_message")  # of Typer's own errors
     if usage or isinstance(error, (*expected(), OSError)):
+        if isinstance(error, OSError) and error.strerror:
+            message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         line = " ".join(str(message).split()) or type(error).__name__
         typer.echo(f"nas: {line}", err=True)
         sys.exit(BAD_INPUT)

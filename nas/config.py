@@ -60,7 +60,9 @@ class FailureConfig:
             if not 0 <= count <= 100:
                 raise ValueError(f"retries: {kind}={count}, expected 0 to 100")
         if not 0 < self.share <= 1 or self.least < 1:
-            raise ValueError(f"share={self.share}, least={self.least}, expected 0 < share <= 1 and least >= 1")
+            raise ValueError(
+                f"share={self.share}, least={self.least}, expected 0 < share <= 1 and least >= 1"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

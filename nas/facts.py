@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -23,7 +24,9 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     trials = store.trials(config.name)
     counts = store.counts(config.name)
     record = store.campaign(config.name)
-    ended = sorted(trial.ended for trial in trials if trial.ended is not None)
+    ended = sorted(
+        (trial for trial in trials if trial.ended is not None), key=lambda trial: trial.finish_order or 0
+    )
     driver = _driver(store.fence(config.name))
     pace = _pace(ended)
     left = config.budget.trials - len(ended)
@@ -41,7 +44,7 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
         "seconds_left": left / pace * 3600 if pace and driver and left > 0 else None,
         "driver": driver,
         "created": record.created.isoformat(),
-        "last_outcome": ended[-1].isoformat() if ended else None,
+        "last_outcome": _iso(ended[-1].ended) if ended else None,
         "seed": config.seed,
         "space": config.space.build().name,
         "controller": config.controller.kind,
@@ -73,8 +76,10 @@ def trial(store: Store, name: str, number: int) -> dict[str, Any]:
         "told": record.told,
         "finish_order": record.finish_order,
         "proposed": record.proposed.isoformat(),
-        "ended": record.ended.isoformat() if record.ended else None,
-        "failure": {"kind": record.failure.kind.value, "message": record.failure.message} if record.failure else None,
+        "ended": _iso(record.ended),
+        "failure": {"kind": record.failure.kind.value, "message": record.failure.message}
+        if record.failure
+        else None,
         "nodes": nodes(record.genome),
         "attempts": [_attempt(attempt) for attempt in store.attempts(name, number)],
         "metrics": final_metrics(metrics),
@@ -105,12 +110,18 @@ def final_metrics(metrics: Iterable[MetricRecord]) -> dict[str, float | None]:
 
 def _progress(metrics: Sequence[MetricRecord]) -> list[dict[str, Any]]:
     return [
-        {"attempt": m.attempt, "step": m.step, "name": m.name, "value": _finite(m.value)} for m in metrics if not m.final
+        {"attempt": m.attempt, "step": m.step, "name": m.name, "value": _finite(m.value)}
+        for m in metrics
+        if not m.final
     ]
 
 
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
 def _finite(value: float) -> float | None:
-    return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 NaN differs from itself
+    return value if math.isfinite(value) else None
 
 
 def _driver(fence: FenceRecord) -> dict[str, Any] | None:
@@ -140,7 +151,9 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
         "worker": record.worker,
         "started": record.started.isoformat(),
         "seconds": record.seconds,
-        "failure": {"kind": record.failure.kind.value, "message": record.failure.message} if record.failure else None,
+        "failure": {"kind": record.failure.kind.value, "message": record.failure.message}
+        if record.failure
+        else None,
         "provenance": dict(record.provenance),
     }
 
@@ -149,11 +162,13 @@ def _by_kind(trials: Iterable[TrialRecord]) -> dict[str, int]:
     return dict(sorted(Counter(trial.failure.kind.value for trial in trials if trial.failure).items()))
 
 
-def _pace(ended: Sequence[datetime]) -> float | None:
-    """Outcomes an hour over the latest ones."""
-    recent = ended[-RECENT:]
-    seconds = (recent[-1] - recent[0]).total_seconds() if recent else 0
-    return (len(recent) - 1) / seconds * 3600 if seconds > 0 else None
+def _pace(ended: Sequence[TrialRecord]) -> float | None:
+    """Outcomes an hour over the latest ones, from the start of the first of them to the end of the last."""
+    recent = [(trial.started, trial.ended) for trial in ended[-RECENT:] if trial.ended is not None]
+    if not recent:
+        return None
+    seconds = (recent[-1][1] - min(started for started, _ in recent)).total_seconds()
+    return len(recent) / seconds * 3600 if seconds > 0 else None
 
 
 def age(moment: str) -> float:

@@ -44,8 +44,8 @@ class CampaignFolder:
 
     @property
     def cache(self) -> Path:
-        """Decoded pictures and whatever else can be made again."""
-        return self.path / "cache"
+        """Decoded pictures and whatever else can be made again; shared by all campaigns beside this one."""
+        return self.path.parent / ".cache"
 
     @property
     def weights(self) -> Path:
@@ -77,16 +77,18 @@ def create(root: Path, name: str, fill: Callable[[CampaignFolder], None]) -> Cam
     """
     if not NAME.fullmatch(name):
         raise FolderError(
-            f"campaign name {name[:80]!r}: expected letters, digits, '.', '_', '-' (at most 64, a letter or digit first)"
+            f"campaign name {name[:80]!r}: expected at most 64 letters, digits, '.', '_' and '-', "
+            "a letter or digit first"
         )
-    taken = f"campaign {name!r} already exists in {root}; go on with `nas resume {name}` or choose another --name"
+    taken = (
+        f"campaign {name!r} already exists in {root}; go on with `nas resume {name}` or choose another --name"
+    )
     if (root / name).exists():
         raise FolderError(taken)
     root.mkdir(parents=True, exist_ok=True)
     partial = CampaignFolder(Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=root)))
     try:
         partial.path.chmod(0o755)
-        partial.cache.mkdir()
         partial.weights.mkdir()
         fill(partial)
         partial.path.rename(root / name)
@@ -104,5 +106,11 @@ def find(root: Path, name: str) -> CampaignFolder:
         return CampaignFolder(root / name)
     names = sorted(path.name for path in root.iterdir() if NAME.fullmatch(path.name)) if root.is_dir() else []
     near = difflib.get_close_matches(name, names, n=1)
-    there = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names[:8])}" if names else "there is none"
+    there = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"there are: {', '.join(names[:8])}"
+        if names
+        else "there is none"
+    )
     raise FolderError(f"no campaign {name[:80]!r} in {root}; {there}")

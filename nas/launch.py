@@ -37,13 +37,16 @@ class Drive:
 
 
 def create(config: CampaignConfig, root: Path) -> CampaignFolder:
-    """Make the folder with the campaign in its database. Raises FolderError, StorageError."""
+    """Read the data, then make the folder with the campaign in its database.
+
+    Raises FolderError, DataError, CacheError, StorageError.
+    """
 
     def fill(folder: CampaignFolder) -> None:
         if config.database is not None:
             folder.record_database(config.database)
         with Store.create(folder.database) as store:
-            store.add(_new(config))
+            store.add(_new(config, folder.cache))
 
     return folders.create(root, config.name, fill)
 
@@ -77,7 +80,9 @@ def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
 def run(drive: Drive, tick: Callable[[], None]) -> None:
     """Run a campaign to its end with the runner of its config; `tick` is called now and then."""
     config, folder = drive.config, drive.folder
-    make_evaluator = MakeEvaluator(config.evaluator, folder.cache, folder.weights if config.keep_weights else None)
+    make_evaluator = MakeEvaluator(
+        config.evaluator, folder.cache, folder.weights if config.keep_weights else None
+    )
     finished = -1
 
     def tidy_tick() -> None:
@@ -113,15 +118,29 @@ def keep_best_weights(drive: Drive) -> None:
             file.unlink(missing_ok=True)
 
 
-def _new(config: CampaignConfig) -> NewCampaign:
-    proxy = config.evaluator if isinstance(config.evaluator, ProxyConfig) else None
+def _new(config: CampaignConfig, cache: Path) -> NewCampaign:
+    recipe_hash = data_hash = splits_hash = ""
+    if isinstance(config.evaluator, ProxyConfig):
+        from proxy_trainer.data.config import Split
+        from proxy_trainer.data.image_set import open_split, split_record
+
+        data, splits, recipe = config.evaluator.data, config.evaluator.splits, config.evaluator.recipe
+        recipe_hash = recipe.hash
+        splits_hash = split_record(data, splits, cache).content_hash
+        # Both are decoded into the cache here, once, rather than by all workers at the same time.
+        opened = [
+            open_split(data, splits, split, recipe.resolution, cache) for split in (Split.TRAIN, Split.REWARD)
+        ]
+        data_hash = opened[0].content_hash
     return NewCampaign(
         name=config.name,
         seed=config.seed,
         config=config.to_json(),
         config_hash=config.hash,
         code_version=nas.__version__,
-        recipe_hash=proxy.recipe.hash if proxy else "",
+        recipe_hash=recipe_hash,
+        data_hash=data_hash,
+        splits_hash=splits_hash,
         versions={"python": platform.python_version(), "platform": platform.platform(), **_versions()},
     )
 

@@ -140,7 +140,9 @@ class _Body:
             table.add_row("", Text(trouble, style="red"))
         best = self.snapshot.best
         if best is not None:
-            table.add_row("best", Text.assemble((reward(best.reward), "bold green"), f"  trial {best.number}"))
+            table.add_row(
+                "best", Text.assemble((reward(best.reward), "bold green"), f"  trial {best.number}")
+            )
             table.add_row("", Text(shortened(best.genome, width), style="cyan"))
         if len(self.snapshot.rewards) > 1:
             low, high = min(self.snapshot.rewards), max(self.snapshot.rewards)
@@ -163,6 +165,10 @@ class _Body:
 
 def _troubles(snapshot: Snapshot) -> list[str]:
     failed = sum(snapshot.failures.values())
-    kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in snapshot.failures.items() if count)
+    kinds = ", ".join(
+        f"{count} {kind.replace('_', ' ')}" for kind, count in snapshot.failures.items() if count
+    )
     retried = sum(snapshot.retried.values())
-    return ([f"{failed} failed ({kinds})"] if failed else []) + ([f"{retried} tried again"] if retried else [])
+    return ([f"{failed} failed ({kinds})"] if failed else []) + (
+        [f"{retried} tried again"] if retried else []
+    )

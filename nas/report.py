@@ -30,7 +30,9 @@ def print_status(console: Console, facts: dict[str, Any]) -> None:
     table.add_row("trials", _counted(facts, done))
     if facts["best"]:
         best = facts["best"]
-        table.add_row("best", Text.assemble((reward(best["reward"]), "bold green"), f"  trial {best['number']}"))
+        table.add_row(
+            "best", Text.assemble((reward(best["reward"]), "bold green"), f"  trial {best['number']}")
+        )
         table.add_row("", Text(shortened(best["genome"], console.width - 14), style="cyan"))
     if len(facts["rewards"]) > 1:
         low, high = min(facts["rewards"]), max(facts["rewards"])
@@ -81,11 +83,15 @@ def print_trial(console: Console, name: str, facts: dict[str, Any]) -> None:
     table = _facts_table()
     table.add_row(Text(f"{name}:{facts['number']}", style="bold"), facts["status"])
     if facts["failure"]:
-        table.add_row("failure", Text(f"{facts['failure']['kind']}: {facts['failure']['message']}", style="red"))
+        table.add_row(
+            "failure", Text(f"{facts['failure']['kind']}: {facts['failure']['message']}", style="red")
+        )
     if facts["reward"] is not None:
         table.add_row("reward", Text(reward(facts["reward"]), style="bold green"))
     if facts["metrics"]:
-        table.add_row("metrics", "  ".join(f"{key} {_number(value)}" for key, value in facts["metrics"].items()))
+        table.add_row(
+            "metrics", "  ".join(f"{key} {_number(value)}" for key, value in facts["metrics"].items())
+        )
     for attempt in facts["attempts"]:
         table.add_row("attempt" if attempt["attempt"] == 1 else "", _attempt(attempt))
     parents = facts["note"].get("parents")
@@ -128,7 +134,13 @@ def _attempt(attempt: dict[str, Any]) -> str:
 
 def _nodes(nodes: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading, justify in (("node", "right"), ("level", "right"), ("kind", "left"), ("parents", "left"), ("", "left")):
+    for heading, justify in (
+        ("node", "right"),
+        ("level", "right"),
+        ("kind", "left"),
+        ("parents", "left"),
+        ("", "left"),
+    ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # rich wants literals, not str
     for node in nodes:
         parents = ", ".join(map(str, node["parents"])) or "stem"

@@ -39,7 +39,9 @@ class SpaceConfig:
         given = self._given()
         if self.preset is None:
             if self.stem is None or self.intermediates is None:
-                raise InvalidSpace("expected a preset, or stem and intermediates (levels and how many blocks)")
+                raise InvalidSpace(
+                    "expected a preset, or stem and intermediates (levels and how many blocks)"
+                )
             return SpineNetSpace(**{"name": "custom", **given})
         try:
             preset = space_by_name(self.preset)
@@ -48,7 +50,9 @@ class SpaceConfig:
         if not given:
             return preset
         inferred = tuple(word for word in preset.inferred if word not in given)
-        return dataclasses.replace(preset, **{"name": f"{preset.name} changed", "inferred": inferred, **given})
+        return dataclasses.replace(
+            preset, **{"name": f"{preset.name} changed", "inferred": inferred, **given}
+        )
 
     def resolved(self) -> SpaceConfig:
         """The same space spelled out, so that a stored config doesn't change with the catalog."""
@@ -74,7 +78,9 @@ class SpaceConfig:
             given["stem"] = Stem(self.stem)
         if self.intermediates is not None:
             if any(count < 0 or count > 1000 for count in self.intermediates.values()):
-                raise InvalidSpace(f"intermediates={self.intermediates}, expected 0 to 1000 blocks on each level")
+                raise InvalidSpace(
+                    f"intermediates={self.intermediates}, expected 0 to 1000 blocks on each level"
+                )
             given["intermediates"] = tuple(Counter(self.intermediates).elements())
         if self.window is not None:
             given["window"] = None if self.window == "all" else self.window

@@ -48,19 +48,21 @@ def dotted(keys: Keys) -> str:
 
 def validate(kind: type[T], data: Any) -> T:
     """Data (of JSON's types) as a value of `kind`: no text for a number, no unknown key. Raises Refused."""
+    whole: Any = kind  # mypy finds a type[T] not hashable
     try:
-        return adapter(kind).validate_json(json.dumps(data), strict=True)
+        value: T = adapter(whole).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         raise _refused(kind, data, error.errors(include_url=False)) from error
+    return value
 
 
 @cache
-def adapter(kind: type[T]) -> TypeAdapter[T]:
+def adapter(kind: Any) -> TypeAdapter[Any]:
     """Built once for each type: it takes a few milliseconds."""
     return TypeAdapter(kind)
 
 
-def _refused(kind: type[Any], data: Any, errors: list[ErrorDetails]) -> Refused:
+def _refused(kind: Any, data: Any, errors: list[ErrorDetails]) -> Refused:
     # A misspelt key is often a missing one too, and says more.
     first = min(errors, key=lambda error: error["type"] not in _UNKNOWN)
     keys = _keys(first["loc"], data)
@@ -71,7 +73,7 @@ def _refused(kind: type[Any], data: Any, errors: list[ErrorDetails]) -> Refused:
 
 
 def _keys(location: Iterable[str | int], data: Any) -> Keys:
-    """pydantic's location without the names of union members, which are in no file."""
+    """Location as pydantic gives it, without the names of union members, which are in no file."""
     location = tuple(location)
     keys: list[str | int] = []
     for position, part in enumerate(location):
@@ -88,7 +90,7 @@ def _keys(location: Iterable[str | int], data: Any) -> Keys:
     return tuple(keys)
 
 
-def _problem(kind: type[Any], data: Any, keys: Keys, error: ErrorDetails) -> str:
+def _problem(kind: Any, data: Any, keys: Keys, error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case name if name in _UNKNOWN:

@@ -41,14 +41,18 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader that knows 1e-3 as a number and refuses aliases."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # as above
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not allowed", problem_mark=event.start_mark)
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call] # untyped in the stubs
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*name) are not allowed", problem_mark=event.start_mark
+            )
         return super().compose_node(parent, index)
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
 )
 
 
@@ -87,11 +91,13 @@ def _plain(
         return _mapping(loader, node, keys, lines)
     if isinstance(node, yaml.SequenceNode):
         return [_element(loader, child, (*keys, index), lines) for index, child in enumerate(node.value)]
-    value = loader.construct_object(node)  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+    value = loader.construct_object(node)
     if isinstance(value, float) and not math.isfinite(value):
         raise yaml.MarkedYAMLError(problem=f"{value} is no finite number", problem_mark=node.start_mark)
     if value is not None and not isinstance(value, (str, int, float, bool)):
-        raise yaml.MarkedYAMLError(problem=f"{node.value!r}: write it in quotes", problem_mark=node.start_mark)
+        raise yaml.MarkedYAMLError(
+            problem=f"{node.value!r}: write it in quotes", problem_mark=node.start_mark
+        )
     return value
 
 
@@ -110,7 +116,7 @@ def _mapping(
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, child in node.value:
-        key: Hashable = loader.construct_object(key_node)  # type: ignore[no-untyped-call]  # as above
+        key: Hashable = loader.construct_object(key_node)
         if not isinstance(key, (str, int)) or isinstance(key, bool):
             raise yaml.MarkedYAMLError(problem=f"{key!r} is no key", problem_mark=key_node.start_mark)
         name = str(key)

@@ -36,9 +36,13 @@ class RayOptions:
         if not 1 <= self.cpus_per_worker <= 1024:
             raise ValueError(f"cpus_per_worker={self.cpus_per_worker}, expected 1 to 1024")
         if not 0 <= self.gpus_per_worker <= 64 or (self.gpus_per_worker > 1 and self.gpus_per_worker % 1):
-            raise ValueError(f"gpus_per_worker={self.gpus_per_worker}, expected a share of one, or a whole number")
+            raise ValueError(
+                f"gpus_per_worker={self.gpus_per_worker}, expected a share of one, or a whole number"
+            )
         if self.timeout_seconds is not None and self.timeout_seconds <= 0:
-            raise ValueError(f"timeout_seconds={self.timeout_seconds}, expected above 0, or null for no limit")
+            raise ValueError(
+                f"timeout_seconds={self.timeout_seconds}, expected above 0, or null for no limit"
+            )
 
 
 RunnerOptions: TypeAlias = SerialOptions | RayOptions

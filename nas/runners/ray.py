@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from nas.campaign import Campaign, Done
@@ -34,7 +33,7 @@ class _Slot:
     """A place in the pool and the actor that fills it; `assignment` is None while it is idle."""
 
     index: int
-    actor: ActorHandle[Any]
+    actor: Any
     starting: bool = True
     assignment: Assignment | None = None
     deadline: float = math.inf
@@ -69,7 +68,7 @@ def _engine(options: RayOptions) -> Iterator[int]:
     if started:
         _connect(options)
     try:
-        total = ray.cluster_resources()
+        total = ray.cluster_resources()  # type: ignore[no-untyped-call] # Ray's own omission
         if not os.environ.get("RAY_ADDRESS") and options.gpus_per_worker > total.get("GPU", 0):
             raise RunnerError(
                 f"runner: gpus_per_worker={options.gpus_per_worker:g}, but this machine has "
@@ -107,9 +106,10 @@ class _Pool:
         self._make_evaluator = make_evaluator
         self._options = options
         self._log = None if os.environ.get("RAY_ADDRESS") else log
-        self._actor_class = ray.remote(Worker)
-        self._slots: dict[ray.ObjectRef[Any], _Slot] = {}
+        self._actor_class: Any = ray.remote(Worker)
+        self._awaited: dict[ray.ObjectRef[Any], _Slot] = {}
         self._idle: list[_Slot] = []
+        self._all: dict[int, _Slot] = {}
         self._in_vain = 0
         self.finished = False
         for index in range(workers):
@@ -128,29 +128,28 @@ class _Pool:
                 break
         if self.finished:
             return
-        for answer in _answers(list(self._slots)):
-            self._take_in(self._slots.pop(answer), answer)
+        for answer in _answers(list(self._awaited)):
+            self._take_in(self._awaited.pop(answer), answer)
         self._enforce_deadlines()
 
     def close(self) -> None:
         """End all workers, whatever they do."""
-        for slot in (*self._slots.values(), *self._idle):
+        for slot in self._all.values():
             ray.kill(slot.actor)
-        self._slots.clear()
-        self._idle.clear()
 
     def _hire(self, index: int) -> None:
         actor = self._actor_class.options(
             num_cpus=self._options.cpus_per_worker, num_gpus=self._options.gpus_per_worker, max_restarts=0
         ).remote(_place(index, self._options.cpus_per_worker, self._log))
-        self._slots[actor.ready.remote(self._make_evaluator)] = _Slot(index, actor)
+        self._awaited[actor.ready.remote(self._make_evaluator)] = self._all[index] = _Slot(index, actor)
 
     def _start(self, slot: _Slot, assignment: Assignment) -> None:
         slot.assignment = assignment
         slot.deadline = time.monotonic() + (self._options.timeout_seconds or math.inf)
-        self._slots[slot.actor.start.remote(assignment)] = slot
+        self._awaited[slot.actor.start.remote(assignment)] = slot
 
     def _take_in(self, slot: _Slot, answer: ray.ObjectRef[Any]) -> None:
+        item: Any
         try:
             item = ray.get(answer)
         except RayTaskError as error:
@@ -175,7 +174,7 @@ class _Pool:
     def _go_on(self, slot: _Slot, progress: Progress) -> None:
         assignment = slot.assignment
         if assignment is None or self._campaign.observe(assignment.number, assignment.attempt, progress):
-            self._slots[slot.actor.advance.remote()] = slot
+            self._awaited[slot.actor.advance.remote()] = slot
             return
         slot.actor.stop.remote()
         slot.assignment, slot.deadline = None, math.inf
@@ -200,8 +199,8 @@ class _Pool:
 
     def _enforce_deadlines(self) -> None:
         now = time.monotonic()
-        for answer, slot in [(answer, slot) for answer, slot in self._slots.items() if slot.deadline < now]:
-            del self._slots[answer]
+        for answer, slot in [(answer, slot) for answer, slot in self._awaited.items() if slot.deadline < now]:
+            del self._awaited[answer]
             ray.kill(slot.actor)
             self._hire(slot.index)
             limit = f"not finished after {self._options.timeout_seconds:g} s"
