@@ -78,6 +78,8 @@ def _parse(url: str) -> URL:
         ) from error
     if _is_file(parsed) and parsed.database in (None, "", ":memory:"):
         raise NoDatabase(f"{url}: in memory nothing survives, expected a file")
+    if _is_file(parsed) and "?" in url:
+        raise NoDatabase(f"{url}: a path with '?' in it, or options, expected the plain path of a file")
     return parsed
 
 
