@@ -192,7 +192,7 @@ def test_a_beat_between_look_and_take_counts(store: Store, monkeypatch: pytest.M
     driver.beat()
 
 
-@pytest.mark.parametrize("rounds", [20, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.full)])
 def test_of_several_takers_one_wins(store: Store, url: str, rounds: int) -> None:
     store.close()
     command = [sys.executable, "-c", RACE, url, str(rounds)]

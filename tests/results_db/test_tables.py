@@ -80,9 +80,9 @@ def hand(
         ("UPDATE campaigns SET seed = -1", "ck_campaigns_seed_from_zero"),
         (
             (
-                "INSERT INTO campaigns SELECT id + 1, name, seed, config, config_hash, recipe_hash, data_hash,"
-                " splits_hash, code_version, versions, created, token, host, boot, pid, process_start, beat"
-                " FROM campaigns"
+                "INSERT INTO campaigns SELECT id + 1, name, seed, config, config_hash, recipe_hash,"
+                " data_hash, splits_hash, code_version, versions, created, token, host, boot, pid,"
+                " process_start, beat FROM campaigns"
             ),
             "UNIQUE constraint failed: campaigns.name",
         ),
