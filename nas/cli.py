@@ -6,12 +6,17 @@ import json
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 import nas
+from nas import cli_data
+
+if TYPE_CHECKING:  # SQLAlchemy's relatives stay unloaded
+    from results_db.records import TrialRecord
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -22,6 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_data.app, name="data")
 
 Root = Annotated[
     Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
@@ -140,6 +147,33 @@ def show(
         _print_json(found)
     else:
         print_trial(_console(), name, found)
+
+
+@app.command()
+def export(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", help="Where to write it.", show_default=False)],
+    number: Annotated[int | None, typer.Option("--trial", help="Another trial than the best.")] = None,
+    root: Root = None,
+) -> None:
+    """Write the winner as a spec file and a full-size Keras backbone, checked by rebuilding both."""
+    from nas import engine_noise, folder
+    from nas.export.run import export_trial
+    from results_db.store import Store
+
+    place = folder.find(folder.root(root), name)
+    with Store.read(place.database) as store, engine_noise.moved_to(place.log) as terminal:
+        trial = store.trial(name, number) if number is not None else _best(store.top(name, 1), name)
+        report = export_trial(place, store, store.campaign(name), trial, out)
+        terminal.write(f"{report}\n")
+
+
+def _best(found: Sequence[TrialRecord], name: str) -> TrialRecord:
+    from nas.folder import FolderError
+
+    if not found:
+        raise FolderError(f"campaign {name!r} has no finished trial yet: nothing to export")
+    return found[0]
 
 
 def _drive(root: Path, name: str) -> None:

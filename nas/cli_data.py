@@ -1,0 +1,93 @@
+"""The commands `nas data`: render the embedded set, and check what a data set holds and teaches."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # only the annotations of helpers need them
+    from proxy_trainer.config import ProxyConfig
+    from proxy_trainer.data.config import CocoData
+
+app = typer.Typer(help="Data sets: render the embedded one, check any.", rich_markup_mode=None)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe", help="A campaign's config: its recipe, data and splits instead of the defaults."
+    ),
+]
+
+
+@app.command()
+def render(
+    out: Annotated[
+        Path, typer.Argument(help="A directory that doesn't exist or is empty.", show_default=False)
+    ],
+    config: Config = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this PNG.")] = None,
+) -> None:
+    """Write the embedded set as a COCO directory."""
+    from proxy_trainer.data.config import RenderedData
+    from proxy_trainer.data.directory import coco_directory
+    from proxy_trainer.data.render import render_to
+
+    data = _proxy(config).data
+    if not isinstance(data, RenderedData):
+        raise typer.BadParameter(f"{config}: its data is {data.kind}, expected rendered")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise typer.BadParameter(f"{out}: is not empty, expected a new directory")
+    render_to(data, out)
+    typer.echo(f"{out}: {data.train_images} training and {data.val_images} validation pictures")
+    if sheet is not None:
+        _write_sheet(coco_directory(out), sheet)
+
+
+@app.command()
+def check(
+    directory: Annotated[Path, typer.Argument(help="A COCO directory.", show_default=False)],
+    config: Config = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What a COCO directory holds, and how many positives each level gets from a recipe."""
+    from nas.data_report import data_facts, print_data
+    from proxy_trainer.data.directory import coco_directory
+
+    proxy = _proxy(config)
+    data = coco_directory(directory)
+    with tempfile.TemporaryDirectory(prefix="nas-data-") as cache:
+        found = data_facts(data, proxy.splits, proxy.recipe, Path(cache))
+        if sheet is not None:
+            _write_sheet(data, sheet)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        print_data(found)
+
+
+def _proxy(path: Path | None) -> ProxyConfig:
+    from nas.config import load
+    from proxy_trainer.config import ProxyConfig
+
+    if path is None:
+        return ProxyConfig()
+    evaluator = load(path).evaluator
+    if not isinstance(evaluator, ProxyConfig):
+        raise typer.BadParameter(f"{path}: its evaluator is {evaluator.kind}, expected proxy")
+    return evaluator
+
+
+def _write_sheet(data: CocoData, sheet: Path) -> None:
+    from proxy_trainer.data.config import Split, Splits
+    from proxy_trainer.data.image_set import open_split
+    from proxy_trainer.data.sheet import contact_sheet
+
+    with tempfile.TemporaryDirectory(prefix="nas-data-") as cache:
+        images = open_split(data, Splits(), Split.TRAIN, 256, Path(cache))
+        contact_sheet(images).save(sheet)
+    typer.echo(f"{sheet}: contact sheet")

@@ -1,0 +1,92 @@
+"""Facts of a data set under a recipe: what is in it, and which levels have something to learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from proxy_trainer.data.check import SplitFacts, data_report
+from proxy_trainer.data.config import CocoData, Split, Splits
+from proxy_trainer.data.image_set import open_split
+from proxy_trainer.positives import count_positives
+from proxy_trainer.recipe import Recipe
+
+LEVELS: Final = (3, 4, 5, 6, 7)
+
+
+def data_facts(data: CocoData, splits: Splits, recipe: Recipe, cache: Path) -> dict[str, Any]:
+    """Everything as JSON-ready facts. Raises DataError, CacheError."""
+    report = data_report(data, splits, recipe.resolution, cache)
+    train = open_split(data, splits, Split.TRAIN, recipe.resolution, cache)
+    positives = count_positives(train, recipe, LEVELS)
+    return {
+        "resolution": recipe.resolution,
+        "anchor_size": recipe.anchor_size,
+        "splits": [_split(facts) for facts in report.splits],
+        "bad_pictures": [{"file": bad.file_name, "reason": bad.reason} for bad in report.bad],
+        "boxes": positives.boxes,
+        "boxes_matched_by_overlap": positives.by_iou,
+        "levels": [
+            {"level": level, "positives": positives.anchors[level], "boxes": positives.owners[level]}
+            for level in LEVELS
+        ],
+        "starved_levels": list(positives.starved),
+    }
+
+
+def print_data(facts: dict[str, Any]) -> None:
+    """The same for people."""
+    console = Console(highlight=False)
+    console.print(_splits(facts["splits"]))
+    classes = facts["splits"][0]["classes"]
+    console.print(
+        "\n[dim]boxes in train[/]  " + "  ".join(f"{name} {count:,}" for name, count in classes.items())
+    )
+    for bad in facts["bad_pictures"]:
+        console.print(f"[red]left out[/] {bad['file']}: {bad['reason']}")
+    share = facts["boxes_matched_by_overlap"] / max(1, facts["boxes"])
+    console.print(
+        f"\n[dim]at {facts['resolution']} px, anchors of {facts['anchor_size']:g} strides:[/] "
+        f"{share:.0%} of the boxes overlap an anchor enough, the others keep their nearest"
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("level", "positives", "boxes that it owns"):
+        table.add_column(heading, justify="right")
+    for row in facts["levels"]:
+        style = "red" if row["level"] in facts["starved_levels"] else ""
+        table.add_row(f"P{row['level']}", f"{row['positives']:,}", f"{row['boxes']:,}", style=style)
+    console.print(table)
+    if facts["starved_levels"]:
+        names = ", ".join(f"P{level}" for level in facts["starved_levels"])
+        console.print(
+            f"[red]{names} get next to nothing to learn[/]; change the recipe's anchor_size or resolution"
+        )
+
+
+def _split(facts: SplitFacts) -> dict[str, Any]:
+    return {
+        "split": facts.split.value,
+        "images": facts.images,
+        "empty_images": facts.empty_images,
+        "boxes": facts.boxes,
+        "crowds": facts.crowds,
+        "small": facts.small,
+        "medium": facts.medium,
+        "large": facts.large,
+        "classes": dict(facts.classes),
+        "content_hash": facts.content_hash,
+    }
+
+
+def _splits(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    columns = ("images", "empty_images", "boxes", "crowds", "small", "medium", "large")
+    table.add_column("split")
+    for heading in columns:
+        table.add_column(heading.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(row["split"], *(f"{row[column]:,}" for column in columns))
+    return table
