@@ -100,11 +100,12 @@ def open_split(
     mine = np.arange(len(chosen))
     if split is not Split.VALIDATION:
         mine = np.flatnonzero(np.isin(chosen.image_ids, divide(chosen.image_ids.tolist(), splits)[split]))
-    if not len(mine):
+    rows = mine[cache.usable[mine]]
+    if not len(rows):
         raise DataError(
             f"splits: {split.value} holds no image, expected one or more; give it a share or a number"
         )
-    return _image_set(chosen, cache, mine[cache.usable[mine]], resolution)
+    return _image_set(chosen, cache, rows, resolution)
 
 
 def split_record(config: DataConfig, splits: Splits, cache_dir: Path) -> SplitRecord:

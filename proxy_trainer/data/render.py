@@ -17,7 +17,7 @@ from proxy_trainer.data.files import cache_errors, locked
 from proxy_trainer.data.scene import Scene, make_scene
 from proxy_trainer.data.textures import make_pool
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Counted up whenever the same parameters would give other files."""
 
 _PARTS: Final = {"train": 0, "val": 1}

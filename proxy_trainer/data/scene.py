@@ -69,7 +69,7 @@ def make_scene(config: RenderedData, pool: Pool, rng: np.random.Generator) -> Sc
     below = _distractors(config, rng, over=False)
     objects = _objects(config, rng)
     above = _distractors(config, rng, over=True)
-    objects, things = _visible(objects, above, config)
+    objects, things = visible(objects, above, config)
     return Scene(_painted([*below, *objects, *above], config, pool, rng), things)
 
 
@@ -117,7 +117,7 @@ def _distractors(config: RenderedData, rng: np.random.Generator, *, over: bool) 
     return layers
 
 
-def _visible(
+def visible(
     objects: list[Layer], above: list[Layer], config: RenderedData
 ) -> tuple[list[Layer], tuple[Thing, ...]]:
     """The objects that can be seen well enough; the others are taken away, the least visible first."""

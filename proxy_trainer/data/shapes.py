@@ -115,7 +115,7 @@ def _mask(outline: Outline, longest: float) -> NDArray[np.uint8]:
     oversampling = 8 if longest < 24 else 3
     low, high = outline.outer.min(axis=0), outline.outer.max(axis=0)
     scale = longest / (high - low).max()
-    width, height = np.maximum(np.ceil((high - low) * scale), 1).astype(int).tolist()
+    width, height = np.maximum(np.ceil((high - low) * scale - 1e-6), 1).astype(int).tolist()
     canvas = Image.new("L", (width * oversampling, height * oversampling), 0)
     draw = ImageDraw.Draw(canvas)
     for points, value in ((outline.outer, 255), (outline.hole, 0)):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,11 +144,10 @@ print(cache.open_pixels(images, annotations, 48, store).pixels.sum())
 def test_processes_that_come_at_once_build_once(
     directory: Directory, instances: dict[str, Any], cache: Path
 ) -> None:
-    import time  # the start that all wait for
-
     many(instances, 60)
     config = directory()
-    command = [sys.executable, "-c", PROCESS, config.images, config.train, cache, str(time.time() + 1.5)]
+    command = [sys.executable, "-c", PROCESS]
+    command += [str(config.images), str(config.train), str(cache), str(time.time() + 1.5)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     lines = [process.communicate()[0].split() for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]

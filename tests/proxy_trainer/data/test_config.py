@@ -73,7 +73,7 @@ def test_rendered_values_in_range(values: dict[str, Any], line: str) -> None:
     [{"share": 0.0}, {"share": 1.1}, {"classes": ()}, {"classes": ("a", "a")}, {"val_images": Path("v")}],
 )
 def test_coco_values_in_range(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="coco data: .*expected"):
+    with pytest.raises(ValueError, match=r"coco data: .*expected"):
         CocoData(images=Path("i"), train=Path("t"), **values)
 
 
