@@ -62,6 +62,8 @@ class SyntheticEvaluator:
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
         """As the protocol says."""
         config, genome = self._config, assignment.genome
+        if not genome.split():
+            raise TrialFailed(FailureKind.INVALID, f"genome {genome!r}, expected words")
         end = _ap(genome, assignment.seed, config.noise)
         for step in range(1, config.steps + 1):
             time.sleep(config.seconds / (config.steps + 1))
