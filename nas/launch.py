@@ -13,7 +13,7 @@ from typing import Final, assert_never
 import nas
 from controller.config import build
 from nas import folder as folders
-from nas.campaign import Campaign
+from nas.campaign import Campaign, TooManyFailures
 from nas.config import CampaignConfig, from_json
 from nas.evaluators import MakeEvaluator
 from nas.folder import CampaignFolder, FolderError
@@ -78,7 +78,10 @@ def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
 
 
 def run(drive: Drive, tick: Callable[[], None]) -> None:
-    """Run a campaign to its end with the runner of its config; `tick` is called now and then."""
+    """Run a campaign to its end with the runner of its config; `tick` is called now and then.
+
+    Raises TooManyFailures, DataFailure, RunnerError.
+    """
     config, folder = drive.config, drive.folder
     make_evaluator = MakeEvaluator(
         config.evaluator, folder.cache, folder.weights if config.keep_weights else None
@@ -92,17 +95,21 @@ def run(drive: Drive, tick: Callable[[], None]) -> None:
             keep_best_weights(drive)
         tick()
 
-    match config.runner:
-        case SerialOptions():
-            from nas.runners import serial
+    try:
+        match config.runner:
+            case SerialOptions():
+                from nas.runners import serial
 
-            serial.run(drive.campaign, make_evaluator(), tidy_tick)
-        case RayOptions():
-            from nas.runners import ray
+                serial.run(drive.campaign, make_evaluator(), tidy_tick)
+            case RayOptions():
+                from nas.runners import ray
 
-            ray.run(drive.campaign, make_evaluator, config.runner, tidy_tick, folder.log)
-        case _:
-            assert_never(config.runner)
+                ray.run(drive.campaign, make_evaluator, config.runner, tidy_tick, folder.log)
+            case _:
+                assert_never(config.runner)
+    except TooManyFailures as error:
+        failures = [trial.failure for trial in drive.store.trials(config.name) if trial.failure is not None]
+        raise TooManyFailures(f"{error}; the last one: {failures[-1].message}") from error
 
 
 def keep_best_weights(drive: Drive) -> None:

@@ -1,0 +1,163 @@
+"""Configs: what is read is what was meant, round trips are exact, and nothing unknown slips in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.config import CampaignConfig, ConfigError, from_json, load
+from nas.validation import Refused, adapter
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import CocoData
+from search_space.catalog import SPACES
+from search_space.genome import BlockKind
+from search_space.trial import FailureKind
+
+Written = Callable[..., Path]
+Words = dict[str, Any]
+
+
+def test_the_small_config_means_what_it_says(written: Written) -> None:
+    config = load(written())
+
+    assert (config.name, config.seed, config.rules.trials) == ("small", 3, 8)
+    assert config.space.build() == SPACES["spinenet-49"]
+    assert config.controller.kind == "regularized_evolution"
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        {"kind": "synthetic", "seconds": 1},
+        {"kind": "proxy", "recipe": {"steps": 50, "jitter": [1, 1]}, "data": {"kind": "rendered", "seed": 4}},
+        {"kind": "proxy", "data": {"kind": "coco", "images": "/a", "train": "/b", "classes": ["cat"]}},
+    ],
+)
+def test_the_stored_config_reads_back_as_the_same(words: Words, evaluator: Words) -> None:
+    config = from_json(words | {"evaluator": evaluator})
+
+    again = from_json(json.loads(json.dumps(config.to_json())))
+
+    assert again == config
+    assert again.hash == config.hash
+
+
+def test_the_hash_follows_what_is_searched_and_nothing_else(words: Words) -> None:
+    config = from_json(words)
+
+    assert (
+        from_json(words | {"name": "other", "runner": {"kind": "ray"}, "database": "x://y"}).hash
+        == config.hash
+    )
+    assert from_json(words | {"seed": 4}).hash != config.hash
+    assert from_json(words | {"space": "r0-sp53"}).hash != config.hash
+
+
+def test_the_databases_address_is_not_stored(words: Words) -> None:
+    config = from_json(words | {"database": "postgresql://me:secret@host/db"})
+
+    assert "secret" not in json.dumps(config.to_json())
+
+
+def test_relative_paths_count_from_the_config(written: Written) -> None:
+    data = {"kind": "coco", "images": "../pictures", "train": "boxes.json", "val": "/abs/val.json"}
+    path = written({"evaluator": {"kind": "proxy", "data": data}})
+
+    evaluator = load(path).evaluator
+
+    assert isinstance(evaluator, ProxyConfig)
+    assert isinstance(evaluator.data, CocoData)
+    assert evaluator.data.images == path.parent / "../pictures"
+    assert evaluator.data.train == path.parent / "boxes.json"
+    assert evaluator.data.val == Path("/abs/val.json")
+
+
+def test_a_preset_with_changes(words: Words) -> None:
+    space = {"preset": "spinenet-49", "offsets": [0], "kinds": ["bottleneck"], "window": "all"}
+
+    built = from_json(words | {"space": space}).space.build()
+
+    preset = SPACES["spinenet-49"]
+    changed = dataclasses.replace(
+        preset, name="spinenet-49 changed", offsets=(0,), kinds=(BlockKind.BOTTLENECK,), window=None
+    )
+    assert built == changed
+
+
+def test_a_space_spelled_out(words: Words) -> None:
+    space = {
+        "stem": [{"level": 2}, {"level": 2, "kind": "residual"}, {"level": 3, "candidate": False}],
+        "intermediates": {3: 2, 4: 1},
+        "outputs": [3, 4],
+    }
+
+    built = from_json(words | {"space": json.loads(json.dumps(space))}).space.build()
+
+    assert built.intermediates == (3, 3, 4)
+    assert [node.candidate for node in built.stem.nodes] == [True, True, False]
+    assert built.stem.nodes[1].kind is BlockKind.RESIDUAL
+
+
+def test_retries_by_kind(words: Words) -> None:
+    config = from_json(words | {"failures": {"retries": {"internal": 3}}})
+
+    assert config.rules.retries == {FailureKind.INTERNAL: 3}
+
+
+def _mappings(data: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(data, Mapping):
+        yield keys
+        for key, value in data.items():
+            yield from _mappings(value, (*keys, key))
+
+
+FULL: dict[str, Any] = {
+    "name": "full",
+    "space": {"preset": "r0-sp53"},
+    "controller": {"kind": "random_search"},
+    "evaluator": {
+        "kind": "proxy",
+        "data": {"kind": "coco", "images": "a", "train": "b"},
+        "splits": {"reward": 5},
+        "recipe": {"steps": 40},
+    },
+    "reward": {"metric": "AP50"},
+    "runner": {"kind": "ray"},
+    "budget": {"trials": 1},
+    "failures": {"retries": {}},
+}
+
+
+@pytest.mark.parametrize("keys", list(_mappings(FULL)), ids=".".join)
+def test_an_unknown_key_is_refused_everywhere(keys: tuple[str, ...]) -> None:
+    data = json.loads(json.dumps(FULL))
+    from_json(data)
+    place = data
+    for key in keys:
+        place = place[key]
+    place["surely_unknown"] = 1
+
+    with pytest.raises(Refused) as refused:
+        from_json(data)
+
+    assert refused.value.keys == (*keys, "surely_unknown")
+
+
+def test_every_dataclass_of_the_config_refuses_unknown_keys() -> None:
+    schema = adapter(CampaignConfig).json_schema()
+
+    loose = [
+        name for name, part in schema["$defs"].items() if part.get("additionalProperties", True) is not False
+    ]
+
+    assert loose == ["FailureKind"] or all("enum" in schema["$defs"][name] for name in loose)
+
+
+def test_a_missing_file_is_said_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
+        load(tmp_path / "none.yaml")
