@@ -76,7 +76,10 @@ CONFIGS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "unknown kind of failure": ({"failures": {"retries": {"lost_wrker": 1}}}, ["retries", "lost_worker"]),
     "resolution": (_proxy({"kind": "rendered"}, recipe={"resolution": 100}), ["recipe", "multiple of 128"]),
-    "splits": (_proxy({"kind": "rendered", "train_images": 4, "val_images": 1}, splits={"reward": 9}), ["splits", "train"]),
+    "splits": (
+        _proxy({"kind": "rendered", "train_images": 4, "val_images": 1}, splits={"reward": 9}),
+        ["splits", "train"],
+    ),
     "missing data": (_coco(Path("/does/not/exist")), ["/does/not/exist"]),
     "no workers": ({"runner": {"kind": "ray", "workers": 0}}, ["runner", "workers=0"]),
     "database without a folder": ({"database": "sqlite:////does/not/exist/x.sqlite"}, ["/does/not/exist"]),

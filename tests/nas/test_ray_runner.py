@@ -1,0 +1,212 @@
+"""The Ray runner: whatever befalls a worker becomes a typed failure, and the campaign goes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cloudpickle import register_pickle_by_value
+
+from controller.random_search import RandomSearch
+from nas.campaign import Campaign, DataFailure
+from nas.rules import CampaignRules
+from nas.runners import ray as runner
+from nas.runners.options import RayOptions
+from nas.runners.worker import RunnerError
+from proxy_trainer.protocol import Evaluator, TrialFailed
+from results_db.records import NewCampaign, TrialStatus
+from results_db.store import Store
+from search_space.catalog import SPACES
+from search_space.genome import Genome
+from search_space.trial import Assignment, FailureKind, Measurement, Progress
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _by_value(ray_session: None) -> None:
+    """Workers can't import a test file, so what is in it travels with the call."""
+    del ray_session
+    register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call] # Ray's own omission
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Finishes every trial at once, but for those with a fate; a fate befalls the first attempt only."""
+
+    fates: Mapping[int, str]
+    places: Path
+
+    def __call__(self) -> Evaluator:
+        return self
+
+    def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
+        with (self.places / f"{assignment.number}").open("a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {sorted(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']}\n")
+        yield Progress(step=1, metrics={"AP": 0.1})
+        self._befall(self.fates.get(assignment.number, "") if assignment.attempt == 1 else "")
+        yield Progress(step=2, metrics={"AP": 0.2})
+        yield Measurement(step=3, metrics={"AP": assignment.number / 100})
+
+    def _befall(self, fate: str) -> None:
+        match fate:
+            case "exit":
+                os._exit(7)
+            case "hang":
+                time.sleep(1000)
+            case "raise":
+                raise ZeroDivisionError("a slip in an evaluator")
+            case "memory":
+                raise MemoryError
+            case "data" | "diverged":
+                raise TrialFailed(FailureKind(fate), f"{fate}, as scripted")
+
+
+@dataclass(frozen=True)
+class Unbuildable:
+    """An evaluator that can't be made: `how` says why."""
+
+    how: str
+
+    def __call__(self) -> Evaluator:
+        match self.how:
+            case "typed":
+                raise TrialFailed(FailureKind.DATA, "/data/images: no such directory")
+            case "slip":
+                raise AttributeError("a slip in a constructor")
+        os._exit(9)
+
+
+Retries = Mapping[FailureKind, int]
+Open = Callable[..., Campaign[Genome]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.create(f"sqlite:///{tmp_path / 'c.sqlite'}") as made:
+        made.add(NewCampaign(name="c", seed=1, config={}, config_hash="", code_version=""))
+        yield made
+
+
+@pytest.fixture
+def campaign(store: Store) -> Iterator[Callable[[int, Retries], Campaign[Genome]]]:
+    """Opens the campaign with a budget and retries."""
+    space = SPACES["r0-sp53"]
+    with store.take("c") as writer:
+
+        def open_with(trials: int, retries: Retries) -> Campaign[Genome]:
+            rules = CampaignRules(trials=trials, retries=retries, failure_share=1.0)
+            return Campaign(writer, rules, space, RandomSearch(space))
+
+        yield open_with
+
+
+TWO = RayOptions(workers=2)
+
+
+def test_every_trial_is_run_once_on_warm_pinned_workers(store: Store, campaign: Open, tmp_path: Path) -> None:
+    ticks: list[float] = []
+
+    runner.run(campaign(10, {}), Scripted({}, tmp_path), TWO, lambda: ticks.append(time.monotonic()))
+
+    trials = store.trials("c")
+    assert [trial.reward for trial in trials] == [number / 100 for number in range(1, 11)]
+    assert [metric.value for metric in store.metrics("c", 4)] == [0.1, 0.2, 0.04]
+    notes = [(tmp_path / str(number)).read_text(encoding="utf-8").splitlines() for number in range(1, 11)]
+    assert all(len(lines) == 1 for lines in notes)
+    places = {line.split(maxsplit=1)[0]: line for (line,) in notes}
+    assert 1 <= len(places) <= 2
+    assert all("," not in line and line.endswith(" 1") for line in places.values()), "one core, one thread"
+    assert ticks
+
+
+def test_troubles_become_typed_failures_and_the_campaign_goes_on(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    fates = {2: "exit", 4: "raise", 5: "memory", 6: "diverged", 7: "hang"}
+    options = RayOptions(workers=2, timeout_seconds=3)
+
+    runner.run(campaign(9, {}), Scripted(fates, tmp_path), options, lambda: None)
+
+    failures = {trial.number: trial.failure for trial in store.trials("c") if trial.failure is not None}
+    assert {number: failure.kind.value for number, failure in failures.items()} == {
+        2: "lost_worker",
+        4: "internal",
+        5: "out_of_memory",
+        6: "diverged",
+        7: "timeout",
+    }
+    assert "ZeroDivisionError: a slip in an evaluator" in failures[4].message
+    assert failures[6].message == "diverged, as scripted"
+    assert all("\n" not in failure.message for failure in failures.values())
+    assert store.counts("c")[TrialStatus.FINISHED] == 4
+
+
+def test_a_lost_trial_is_tried_again_on_another_worker(store: Store, campaign: Open, tmp_path: Path) -> None:
+    retries = {FailureKind.LOST_WORKER: 1}
+
+    runner.run(campaign(4, retries), Scripted({1: "exit", 3: "exit"}, tmp_path), TWO, lambda: None)
+
+    trials = store.trials("c")
+    assert [trial.reward for trial in trials] == [0.01, 0.02, 0.03, 0.04]
+    assert [trial.attempt for trial in trials] == [2, 1, 2, 1]
+    first, second = (tmp_path / "1").read_text(encoding="utf-8").splitlines()
+    assert first.split()[0] != second.split()[0]
+
+
+def test_data_that_can_not_be_read_stops_the_run(store: Store, campaign: Open, tmp_path: Path) -> None:
+    with pytest.raises(DataFailure, match="as scripted"):
+        runner.run(campaign(4, {}), Scripted({2: "data"}, tmp_path), TWO, lambda: None)
+
+    assert store.trial("c", 2).status is TrialStatus.PROPOSED
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ("typed", "no such directory"),
+        ("slip", "a slip in a constructor"),
+        ("exit", "3 workers in a row died"),
+    ],
+)
+def test_workers_that_can_not_start_stop_the_run(campaign: Open, how: str, line: str) -> None:
+    with pytest.raises(RunnerError, match=line) as stopped:
+        runner.run(campaign(4, {}), Unbuildable(how), RayOptions(workers=1), lambda: None)
+
+    assert "\n" not in str(stopped.value)
+
+
+def test_an_interrupt_passes_through_and_ends_the_workers(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    def interrupt() -> None:
+        if store.counts("c")[TrialStatus.FINISHED] >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(campaign(50, {}), Scripted({}, tmp_path), TWO, interrupt)
+
+    pids = {int(file.read_text(encoding="utf-8").split()[0]) for file in tmp_path.glob("[0-9]*")}
+    for _ in range(100):
+        if not any(_is_worker(pid) for pid in pids):
+            return
+        time.sleep(0.1)
+    pytest.fail("workers outlive the run")
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return "ray::Worker" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+def test_more_gpus_than_there_are(campaign: Open, tmp_path: Path) -> None:
+    if ray.cluster_resources().get("GPU", 0) >= 8:  # type: ignore[no-untyped-call] # Ray's own omission
+        pytest.skip("this machine has as many")
+    with pytest.raises(RunnerError, match="gpus_per_worker=8"):
+        runner.run(campaign(1, {}), Scripted({}, tmp_path), RayOptions(gpus_per_worker=8), lambda: None)
