@@ -201,3 +201,12 @@ def test_campaigns_share_a_database(store: Store, writer: Writer, new_trial: New
     assert writer.finish(1, 1, measured(0.2), 0.2).finish_order == 1
     assert store.metrics("alpha", 1)[0].value == 0.2
     assert [campaign.name for campaign in store.campaigns()] == ["alpha", "beta"]
+
+
+def test_a_commit_is_on_the_disk_and_references_are_checked(store: Store) -> None:
+    with store._database.engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
