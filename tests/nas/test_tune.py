@@ -1,0 +1,65 @@
+"""The Ray Tune integration: the example of the docs runs, and the searcher survives saving."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from controller.config import build
+from controller.regularized_evolution import RegularizedEvolutionConfig
+from nas.integrations.tune import ControllerSearcher
+from search_space.catalog import SPACES
+from search_space.genome import Genome
+
+EXAMPLE: Final = Path(__file__).parents[2] / "docs" / "ray_tune.md"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray Tune's own
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_example_of_the_docs_runs(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del ray_session
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", EXAMPLE.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+
+    exec(compile(code, str(EXAMPLE), "exec"), names)  # noqa: S102 our own docs
+
+    results = names["results"]
+    assert len(results) == 12
+    assert not results.errors
+    genomes = {result.config["genome"] for result in results}
+    assert len(genomes) == 12
+    assert all(SPACES["spinenet-49"].contains(Genome.from_text(genome)) for genome in genomes)
+    assert names["best"].metrics["AP"] == max(result.metrics["AP"] for result in results)
+    assert str(names["best"].metrics["AP"]) in capsys.readouterr().out
+
+
+def _searcher() -> ControllerSearcher[Genome]:
+    space = SPACES["spinenet-49"]
+    return ControllerSearcher(
+        build(RegularizedEvolutionConfig(population=3, tournament=2), space), space, seed=5
+    )
+
+
+def test_a_restored_searcher_goes_on_like_the_one_that_was_saved(tmp_path: Path) -> None:
+    saved = _searcher()
+    for number in range(1, 8):
+        saved.suggest(f"t{number}")
+        if number == 3:
+            saved.on_trial_complete("t3", None, error=True)
+        elif number < 6:
+            saved.on_trial_complete(f"t{number}", {"AP": number / 10})
+    saved.save(str(tmp_path / "state.json"))
+    restored = _searcher()
+    restored.restore(str(tmp_path / "state.json"))
+
+    for searcher in (saved, restored):
+        searcher.on_trial_complete("t7", {"AP": 0.9})
+        searcher.on_trial_complete("t6", {"AP": float("nan")})
+
+    assert [restored.suggest(name) for name in "abc"] == [saved.suggest(name) for name in "abc"]
