@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from proxy_trainer.data.check import data_report
 from proxy_trainer.data.config import CocoData, RenderedData, Split, Splits
 from proxy_trainer.data.directory import coco_directory
 from proxy_trainer.data.errors import DataError
 from proxy_trainer.data.image_set import open_split
-from proxy_trainer.data.sheet import class_colour, contact_sheet
+from proxy_trainer.data.sheet import class_colour, contact_sheet, draw_boxes
 
 ALL = Splits(reward=0, confirm=0)
 
@@ -71,9 +72,14 @@ def test_a_sheet_shows_boxes_in_the_colours_of_their_classes(tmp_path: Path) -> 
     pixels = {colour for _, colour in sheet.getcolors(1 << 20) or []}
     shown = {int(label) for labels in images.labels for label in labels}
     assert {class_colour(label) for label in shown} <= pixels
-    y1, x1, _, x2 = (int(value) for value in images.boxes[0][0])
-    edge = sheet.getpixel((6 + (x1 + x2) // 2, 6 + y1))
-    assert edge in {class_colour(int(label)) for label in images.labels[0]}
+
+
+def test_outlines_follow_the_boxes() -> None:
+    picture = Image.new("RGB", (60, 50))
+    draw_boxes(picture, np.array([[10, 20, 40, 50]], np.float32), [(1, 200, 3)], [""])
+    ys, xs = np.nonzero(np.asarray(picture)[:, :, 1] == 200)
+    assert [ys.min(), xs.min(), ys.max() + 1, xs.max() + 1] == [10, 20, 40, 50]
+    assert picture.getpixel((35, 25)) == (0, 0, 0)
 
 
 def test_a_sheet_of_real_pictures(shared_set: Path, tmp_path: Path) -> None:
