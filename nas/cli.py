@@ -6,17 +6,13 @@ import json
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 import nas
 from nas import cli_data
-
-if TYPE_CHECKING:  # SQLAlchemy's relatives stay unloaded
-    from results_db.records import TrialRecord
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -158,22 +154,22 @@ def export(
 ) -> None:
     """Write the winner as a spec file and a full-size Keras backbone, checked by rebuilding both."""
     from nas import engine_noise, folder
-    from nas.export.run import export_trial
+    from nas.errors import Refusal
     from results_db.store import Store
 
     place = folder.find(folder.root(root), name)
-    with Store.read(place.database) as store, engine_noise.moved_to(place.log) as terminal:
-        trial = store.trial(name, number) if number is not None else _best(store.top(name, 1), name)
-        report = export_trial(place, store, store.campaign(name), trial, out)
-        terminal.write(f"{report}\n")
+    with Store.read(place.database) as store:
+        found = (store.trial(name, number),) if number is not None else store.top(name, 1)
+        if not found:
+            raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to export")
+        with engine_noise.moved_to(place.log):
+            from nas.export.run import ExportMismatch, export_trial
 
-
-def _best(found: Sequence[TrialRecord], name: str) -> TrialRecord:
-    from nas.folder import FolderError
-
-    if not found:
-        raise FolderError(f"campaign {name!r} has no finished trial yet: nothing to export")
-    return found[0]
+            try:
+                report = export_trial(place, store, store.campaign(name), found[0], out)
+            except ExportMismatch as error:
+                raise Refusal(str(error)) from error
+    typer.echo(report)
 
 
 def _drive(root: Path, name: str) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class Refusal(RuntimeError):
+    """Why a command did not do it, where nothing but the command line asks for it."""
+
+
 def expected() -> tuple[type[Exception], ...]:
     """Imported when something went wrong, not before: the CLI starts without any of it."""
     from controller.no_repeats import SpaceExhausted
@@ -32,6 +36,7 @@ def expected() -> tuple[type[Exception], ...]:
         NoReward,
         NotFinite,
         NotInSpace,
+        Refusal,
         Refused,
         RunnerError,
         SpaceExhausted,
