@@ -58,9 +58,7 @@ class ProxyEvaluator:
         except DataError as error:
             raise TrialFailed(FailureKind.DATA, str(error)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-            # Python's own MemoryError says nothing.
-            message = (str(error) or type(error).__name__).splitlines()[0][:500]
-            raise TrialFailed(FailureKind.OUT_OF_MEMORY, message) from error
+            raise TrialFailed(FailureKind.OUT_OF_MEMORY, _what_was_wanted(error)) from error
         finally:
             # Compiled functions refer to their detector and back; without this their graphs pile up.
             gc.collect()
@@ -86,6 +84,12 @@ class ProxyEvaluator:
             "data": self._train_set.content_hash,
             **{name: version(name) for name in VERSIONED},
         }
+
+
+def _what_was_wanted(error: Exception) -> str:
+    # TensorFlow tells it below where the tensor comes from; Python's own MemoryError says nothing.
+    lines = str(error).splitlines() or [type(error).__name__]
+    return next((line for line in lines if line.startswith("OOM")), lines[0])[:500]
 
 
 def save_weights(path: Path, trained: Trained) -> None:
