@@ -89,7 +89,8 @@ def _is_file(url: URL) -> bool:
 
 def _engine(url: URL, access: Access) -> Engine:
     if not _is_file(url):
-        return create_engine(url, pool_pre_ping=True, json_serializer=_to_json)
+        options = {"postgresql_readonly": access is Access.READ}
+        return create_engine(url, pool_pre_ping=True, json_serializer=_to_json, execution_options=options)
     engine = create_engine(
         url, creator=partial(_connect, str(url.database), access), json_serializer=_to_json
     )

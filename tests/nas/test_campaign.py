@@ -114,6 +114,9 @@ def test_a_trial_is_stored_before_it_is_handed_out(store: Store) -> None:
     assert trial.genome == DigitSpace().to_text(DigitSpace().sample(np.random.default_rng([SEED, 1])))
     assert trial.fingerprint == trial.genome[:3]
     assert trial.seed == trial_seed(SEED, 1)
+    campaign.record(1, 1, measured(0.1))
+    later = handed(campaign.propose())  # whatever was told meanwhile, the stream is that of the number
+    assert later.genome == DigitSpace().to_text(DigitSpace().sample(np.random.default_rng([SEED, 2])))
     assert store.attempts("alpha", 1)[0].worker == "worker 7"
 
 

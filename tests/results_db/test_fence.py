@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -190,6 +191,18 @@ def test_a_beat_between_look_and_take_counts(store: Store, monkeypatch: pytest.M
     with pytest.raises(CampaignBusy):
         store.take("alpha", lease_seconds=0.1)
     driver.beat()
+
+
+def test_the_token_decides_even_while_the_clock_stands_still(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instant = datetime.now(UTC)
+    monkeypatch.setattr(fence_module, "now", lambda: instant)
+    store.take("alpha")
+    seen = store.fence("alpha")
+    assert fence_module._swap(store._database, 1, seen, elsewhere())
+    assert store.fence("alpha").beat == seen.beat
+    assert not fence_module._swap(store._database, 1, seen, elsewhere())
 
 
 @pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.full)])

@@ -150,9 +150,9 @@ def test_trouble_with_the_database_is_not_the_trials_fault(store: Store) -> None
         finally:
             closed.append(True)
 
-    with pytest.raises(StorageError, match="another process has taken it over"):
+    with pytest.raises(StorageError, match="another process has taken it over") as caught:
         serial.run(open_campaign(store, 1), Scripted(overtaken), lambda: None)
-    assert closed == [True]
+    assert closed == [True], f"while {caught.tb} keeps everything alive"
     assert store.trial("alpha", 1).status is TrialStatus.RUNNING
 
 
