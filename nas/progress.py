@@ -115,11 +115,11 @@ class _Panel:
     def drawn(self) -> Group:
         head = Text.assemble((self._snapshot.name, "bold"), (f"  in {self._folder}", "dim"))
         elapsed = time.monotonic() - self._began
-        return Group(head, _Body(self._snapshot, self._rate, self._left, elapsed))
+        return Group(head, Body(self._snapshot, self._rate, self._left, elapsed))
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
+class Body:
     """The lines of the panel, laid out when the width is known."""
 
     snapshot: Snapshot

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,14 +84,25 @@ def _engine(options: RayOptions) -> Iterator[int]:
 def _connect(options: RayOptions) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS")
     try:
-        if os.environ.get("RAY_ADDRESS"):
+        if address:
+            _check_reachable(address)
             ray.init(**quiet)
             return
         cpus = options.workers * options.cpus_per_worker if options.workers else len(os.sched_getaffinity(0))
         ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
     except (RayError, OSError, RuntimeError, ValueError) as error:
-        raise RunnerError(f"Ray doesn't start: {_line(error)}") from error
+        where = f"the Ray cluster at RAY_ADDRESS={address} can't be used" if address else "Ray doesn't start"
+        hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if address else ""
+        raise RunnerError(f"{where}: {_line(error)}{hint}") from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes. Raises OSError."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class _Pool:
