@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from proxy_trainer.data.config import CocoData, RenderedData, Splits
 from proxy_trainer.recipe import Recipe
@@ -17,7 +19,7 @@ class ProxyConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     kind: Literal["proxy"] = "proxy"
-    data: RenderedData | CocoData = field(default_factory=RenderedData)
+    data: Annotated[RenderedData | CocoData, Field(discriminator="kind")] = field(default_factory=RenderedData)
     splits: Splits = field(default_factory=Splits)
     recipe: Recipe = field(default_factory=Recipe)
 

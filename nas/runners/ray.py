@@ -91,7 +91,10 @@ def _connect(options: RayOptions) -> None:
             ray.init(**quiet)
             return
         cpus = options.workers * options.cpus_per_worker if options.workers else len(os.sched_getaffinity(0))
-        ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+        # "local": by default Ray would join whatever cluster was last started on this machine.
+        ray.init(
+            "local", num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
+        )
     except (RayError, OSError, RuntimeError, ValueError) as error:
         where = f"the Ray cluster at RAY_ADDRESS={address} can't be used" if address else "Ray doesn't start"
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if address else ""

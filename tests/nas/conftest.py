@@ -56,6 +56,7 @@ def ray_session() -> Iterator[None]:
     import ray
 
     ray.init(
+        "local",
         num_cpus=2,
         include_dashboard=False,
         object_store_memory=80 * 2**20,
