@@ -95,7 +95,7 @@ def _connect(options: RayOptions) -> None:
         ray.init(
             "local", num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
         )
-    except (RayError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare Exceptions too, when a node is slow to start
         where = f"the Ray cluster at RAY_ADDRESS={address} can't be used" if address else "Ray doesn't start"
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if address else ""
         raise RunnerError(f"{where}: {_line(error)}{hint}") from error
