@@ -42,7 +42,7 @@ def test_what_is_inferred_is_marked() -> None:
     assert SPACES["r0-sp53"].inferred == ()
 
 
-@pytest.mark.parametrize("name", ["spinenet49", "SpineNet-49", "spinet-49", "spinenet_49"])
+@pytest.mark.parametrize("name", ["spinenet49", "SPINENET-49", "spinet-49", "spinenet_49"])
 def test_an_unknown_name_is_answered_with_the_nearest(name: str) -> None:
     with pytest.raises(
         UnknownName, match=f"space '{name}' is not in the catalog: did you mean 'spinenet-49'"

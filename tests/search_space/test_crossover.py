@@ -77,3 +77,12 @@ def test_order_crossover_keeps_a_stretch_of_one_and_the_order_of_the_other(seed:
         )
 
     assert descends(a, b) or descends(b, a)
+
+
+def test_order_crossover_takes_from_both() -> None:
+    a, b = (0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0)
+    rng = np.random.default_rng(0)
+    children = {order_crossover(a, b, rng) for _ in range(2000)}
+    assert {a, b} < children
+    assert (5, 1, 2, 4, 3, 0) in children  # 1, 2 of the first in their places, the rest as in the second
+    assert len(children) > 15

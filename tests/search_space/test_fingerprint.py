@@ -157,6 +157,23 @@ def test_hard_cases(a: str, b: str, same: bool) -> None:
     assert (fingerprint(first) == fingerprint(second)) == same
 
 
+def rings(rng: np.random.Generator) -> Genome:
+    """A ring of four and one of three, their corners and sides in any order."""
+    sides = [(0, 1), (1, 2), (2, 3), (0, 3), (4, 5), (5, 6), (4, 6)]
+    corner = (2 + rng.permutation(7)).tolist()
+    ends = (sides[index] for index in rng.permutation(7).tolist())
+    text = " ".join(f"5b:{corner[a]},{corner[b]}" for a, b in ends)
+    return Genome.from_text(f"2b* 2b* | {'4b:0,1 ' * 7}{text} 5b:0,1^")
+
+
+def test_nodes_that_only_look_alike_are_all_tried() -> None:
+    """Refinement gives all corners one colour, but those of different rings are not interchangeable."""
+    rng = np.random.default_rng(0)
+    genomes = [rings(rng) for _ in range(20)]
+    assert all(isomorphic(genomes[0], other) for other in genomes[:5])
+    assert len({fingerprint(genome) for genome in genomes}) == 1
+
+
 def chains(count: int, rng: np.random.Generator) -> Genome:
     """`count` times the same two blocks in a row, interleaved at random, all ending in one output."""
     turns = rng.permutation([chain for chain in range(count) for _ in range(2)]).tolist()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_space.catalog import SPINENET_49
@@ -53,6 +53,7 @@ PLAIN = Spec(genome=SPINENET_49, provenance={"campaign": "quick", "trial": 3})
 TEXT = spec_to_text(PLAIN)
 
 
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
     scaling=SCALINGS,
@@ -200,3 +201,16 @@ expected: {params: 1, flops: 2, input_size: 128}
     assert spec.provenance == {}
     assert spec.expected == Expected(params=1, flops=2, input_size=128)
     assert yaml.safe_load(spec_to_text(spec))["scaling"]["width"] == 1.0
+
+
+def test_a_spec_is_replaced_in_one_piece(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("before", encoding="utf-8")
+    before = path.stat().st_ino
+    write_spec(PLAIN, path)
+    assert path.stat().st_ino != before
+    assert read_spec(path) == PLAIN
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(OSError, match="Is a directory"):
+        write_spec(PLAIN, tmp_path.parent)
+    assert not list(tmp_path.parent.parent.glob("*.part"))
