@@ -75,7 +75,8 @@ def run(
         same(where, loaded)
         _drive(where, loaded.name)
         return
-    create(loaded, where)
+    with _console().status("reading the data"):
+        create(loaded, where)
     _drive(where, loaded.name)
 
 

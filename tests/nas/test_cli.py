@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import pytest
 
 from nas.config import load
@@ -114,13 +115,13 @@ def _started(*arguments: str | Path) -> subprocess.Popen[str]:
 def _wait_for(home: Path, trials: int) -> None:
     """Until so many trials of the campaign have ended."""
     url = f"sqlite:///{home / 'small' / 'campaign.sqlite'}"
-    for _ in range(600):
+    for _ in range(2400):
         if (home / "small").exists():
             with Store.read(url) as store:
                 if store.counts("small")[TrialStatus.FINISHED] >= trials:
                     return
         time.sleep(0.05)
-    pytest.fail(f"no {trials} trials finished within 30 s")
+    pytest.fail(f"no {trials} trials finished within 120 s")
 
 
 def _history(home: Path) -> list[tuple[int, str, float | None, int | None]]:
@@ -185,6 +186,30 @@ def test_ten_kills_at_random_moments(nas: Nas, home: Path, written: Written, tmp
     history = _history(home)
     assert [number for number, *_ in history] == list(range(1, 61))
     assert history == _history(tmp_path / "uninterrupted")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(400)
+def test_ray_leaves_no_process_behind_when_its_driver_is_killed(home: Path, written: Written) -> None:
+    slow = {"kind": "synthetic", "seconds": 2}
+    driver = _started("run", written({"runner": {"kind": "ray", "workers": 2}, "evaluator": slow}))
+    _wait_for(home, 2)
+    processes = psutil.Process(driver.pid).children(recursive=True)
+    names = {process: process.name() for process in processes}
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+
+    # Workers and the raylet are gone within seconds; two idle agents ask a dead server for a minute more.
+    agents = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+    others = [process for process in processes if names[process] not in agents]
+    assert len(others) > 3
+    assert _outliving(others, seconds=30) == []
+    assert _outliving(processes, seconds=200) == []
+
+
+def _outliving(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_only_the_best_weights_are_kept(

@@ -1,0 +1,65 @@
+"""`nas data`: what is rendered passes the check, and the check's numbers are the files'."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Nas = Callable[..., Any]
+Written = Callable[..., Path]
+
+PROXY: dict[str, Any] = {
+    "kind": "proxy",
+    "data": {"kind": "rendered", "train_images": 30, "val_images": 4, "size": 128},
+    "splits": {"reward": 6, "confirm": 4},
+}
+
+
+@pytest.fixture
+def recipe(written: Written) -> Path:
+    return written({"evaluator": PROXY})
+
+
+def test_a_rendered_set_passes_the_check(nas: Nas, recipe: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    rendered = nas("data", "render", tmp_path / "set", "--recipe", recipe, "--sheet", sheet)
+    checked = nas("data", "check", tmp_path / "set", "--recipe", recipe, "--json")
+
+    assert (rendered.code, checked.code) == (0, 0), (rendered, checked)
+    facts = json.loads(checked.out)
+    assert {row["split"]: row["images"] for row in facts["splits"]} == {
+        "train": 20,
+        "reward": 6,
+        "confirm": 4,
+        "validation": 4,
+    }
+    notes = json.loads((tmp_path / "set" / "instances_train.json").read_text(encoding="utf-8"))
+    assert sum(row["boxes"] for row in facts["splits"][:3]) == len(notes["annotations"])
+    assert sum(row["boxes"] for row in facts["levels"]) == facts["boxes"] == facts["splits"][0]["boxes"]
+    with Image.open(sheet) as picture:
+        assert picture.width > 500
+
+
+def test_people_read_the_same_and_are_warned_of_starved_levels(
+    nas: Nas, recipe: Path, tmp_path: Path
+) -> None:
+    nas("data", "render", tmp_path / "set", "--recipe", recipe)
+    facts = json.loads(nas("data", "check", tmp_path / "set", "--recipe", recipe, "--json").out)
+
+    text = nas("data", "check", tmp_path / "set", "--recipe", recipe).out
+
+    assert facts["starved_levels"]
+    assert f"P{facts['starved_levels'][0]}" in text.splitlines()[-2] + text.splitlines()[-1]
+    assert str(facts["splits"][0]["boxes"]) in text
+
+
+def test_a_directory_with_something_in_it_is_not_rendered_to(nas: Nas, recipe: Path, tmp_path: Path) -> None:
+    ended = nas("data", "render", tmp_path, "--recipe", recipe)
+
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "not empty" in ended.err
