@@ -103,6 +103,14 @@ def test_a_space_spelled_out(words: Words) -> None:
     assert built.stem.nodes[1].kind is BlockKind.RESIDUAL
 
 
+def test_the_stored_space_does_not_change_with_the_catalog(words: Words) -> None:
+    space = from_json(words).to_json()["space"]
+
+    assert space["preset"] is None
+    assert space["intermediates"] == {"2": 1, "3": 3, "4": 5, "5": 1}
+    assert space["window"] == 5
+
+
 def test_retries_by_kind(words: Words) -> None:
     config = from_json(words | {"failures": {"retries": {"internal": 3}}})
 
