@@ -127,7 +127,9 @@ def _judged(
             batch_at(train_set, step, batch=recipe.batch, seed=seed, augment=augment)
             for step in range(recipe.statistics_batches)
         )
-        statistics = estimate_statistics(detector, weights, batches, blueprint.layout)
+        # What is not finite is refused below.
+        with np.errstate(invalid="ignore", over="ignore"):
+            statistics = estimate_statistics(detector, weights, batches, blueprint.layout)
     if not (np.isfinite(weights).all() and np.isfinite(statistics).all()):
         raise TrialFailed(FailureKind.DIVERGED, "a weight or a batch norm statistic is not finite")
     return Judged(weights, statistics)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData, Split, Splits
 from proxy_trainer.data.image_set import ImageSet, open_split
 from proxy_trainer.recipe import Recipe
 from search_space.genome import Genome
+from search_space.scaling import Scaling
+
+if TYPE_CHECKING:
+    from proxy_trainer.evaluator import ProxyEvaluator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -33,7 +43,7 @@ def small() -> Genome:
 
 @pytest.fixture(scope="session")
 def other() -> Genome:
-    """Another small one: bottlenecks, upsampling, and node 3 raw into output 5."""
+    """Another small one: bottlenecks, upsampling, nodes 3 and 4 raw into output 5."""
     return Genome.from_text("2b* 2b* | 5b:0,1 3b:0,1 3b:0,2 3b:1,2^ 4r:2,5^ 5r:2,6^ 6b:2,6^ 7r:7,8^")
 
 
@@ -77,3 +87,65 @@ def train_set(config: ProxyConfig, cache: Path) -> ImageSet:
 def reward_set(config: ProxyConfig, cache: Path) -> ImageSet:
     """The four."""
     return open_split(config.data, config.splits, Split.REWARD, config.recipe.resolution, cache)
+
+
+@pytest.fixture(scope="session")
+def weights(cache: Path) -> Path:
+    """Where the session's evaluator keeps weights."""
+    return cache.parent / "weights"
+
+
+@pytest.fixture(scope="session")
+def evaluator(config: ProxyConfig, cache: Path, weights: Path) -> ProxyEvaluator:
+    """One for the session, which warms up."""
+    from proxy_trainer.evaluator import ProxyEvaluator
+
+    return ProxyEvaluator(config, cache=cache, weights=weights)
+
+
+@pytest.fixture(scope="session")
+def saved_model(other: Genome, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """The backbone of a genome as a Keras model, its weights no longer where they start; and its file."""
+    from proxy_trainer.network.keras_model import assign_weights, keras_model
+    from proxy_trainer.network.plan import backbone_plan
+
+    model = keras_model(backbone_plan(other, Scaling(width=0.25, alpha=0.5, endpoint_width=8)), 128)
+    rng = np.random.default_rng(1)
+    arrays = {
+        f"{layer.name}/{variable.name.replace('.', '/')}": np.asarray(variable)
+        * rng.uniform(0.8, 1.25, variable.shape)
+        + rng.normal(0, 0.01, variable.shape)
+        for layer in model.layers
+        for variable in layer.variables
+    }
+    assign_weights(model, arrays)
+    path = tmp_path_factory.mktemp("model") / "backbone.keras"
+    with warnings.catch_warnings():
+        # Keras 3.15 reads its variables in a way that numpy 2 wants to see changed.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        model.save(path)
+    return model, path
+
+
+@pytest.fixture(scope="session")
+def cold(
+    config: ProxyConfig,
+    cache: Path,
+    small: Genome,
+    saved_model: tuple[Any, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder that cold.py filled, in a process of its own."""
+    folder = tmp_path_factory.mktemp("cold")
+    task = {
+        "config": TypeAdapter(ProxyConfig).dump_python(config, mode="json"),
+        "cache": str(cache),
+        "genome": small.to_text(),
+        "seed": 5,
+        "model": str(saved_model[1]),
+    }
+    (folder / "task.json").write_text(json.dumps(task))
+    command = [sys.executable, str(Path(__file__).with_name("cold.py")), str(folder)]
+    with (folder / "log.txt").open("w") as log:
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, timeout=600)
+    return folder
