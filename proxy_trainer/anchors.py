@@ -16,6 +16,8 @@ RATIOS: Final = (1.0, 2.0, 0.5)
 PER_POSITION: Final = len(SCALES) * len(RATIOS)
 BACKGROUND: Final = -1
 
+_BASE_LEVEL: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
@@ -25,13 +27,18 @@ class Anchors:
     levels: Ints
 
 
-def make_anchors(levels: tuple[int, ...], resolution: int, size: float) -> Anchors:
-    """Anchors of `size` times the stride, times three scales and three aspect ratios (Lin et al., 2017)."""
+def make_anchors(levels: tuple[int, ...], resolution: int, size: float, growth: float = 2.0) -> Anchors:
+    """Anchors of three scales and three aspect ratios (Lin et al., 2017), `size` strides wide on level 3.
+
+    From level to level they grow by `growth`: by 2, like the stride, in the paper. Small inputs want
+    less, for the coarsest levels are as coarse as the picture and no box is that large.
+    """
     found, owners = [], []
     for level in levels:
         stride = 2**level
         centres = (np.arange(resolution // stride) + 0.5) * stride
-        sides = [(size * stride * s * r**-0.5, size * stride * s * r**0.5) for s in SCALES for r in RATIOS]
+        side = size * 2**_BASE_LEVEL * growth ** (level - _BASE_LEVEL)
+        sides = [(side * s * r**-0.5, side * s * r**0.5) for s in SCALES for r in RATIOS]
         half = np.array(sides) / 2
         y, x = np.meshgrid(centres, centres, indexing="ij")
         centre = np.stack([y, x], axis=-1)[:, :, np.newaxis, :]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from proxy_trainer.anchors import PER_POSITION, Anchors, make_anchors
+from proxy_trainer.clipping import ArrayClip
 from proxy_trainer.losses import detection_loss
 from proxy_trainer.network.declare import Declaration, declare
 from proxy_trainer.network.forward import forward
@@ -47,7 +48,7 @@ class Blueprint:
         )
         declaration = declare(plan, recipe.resolution)
         levels = tuple(plan.outputs)
-        anchors = make_anchors(levels, recipe.resolution, recipe.anchor_size)
+        anchors = make_anchors(levels, recipe.resolution, recipe.anchor_size, recipe.anchor_growth)
         return Blueprint(plan, declaration, Layout.of(declaration), anchors)
 
 
@@ -67,12 +68,13 @@ class Detector:
         self._blueprint = blueprint
         self._recipe = recipe
         self._classes = classes
-        start = initial(blueprint.layout.trained, seed)
+        start = initial(blueprint.layout.trained, seed, branch_scale=recipe.branch_scale)
         self._weights = tf.Variable(tf.constant(start))
         self._momentum = tf.Variable(tf.zeros_like(start))
         self._average = tf.Variable(tf.constant(start))
         self._statistics = tf.Variable(tf.constant(initial(blueprint.layout.statistics, seed)))
         self._decay = tf.constant(decay_mask(blueprint.layout.trained) * recipe.weight_decay)
+        self._clip = ArrayClip(blueprint.layout.trained, recipe.clip_ratio)
         self.step = tf.function(self._step, autograph=False)
         self.moments = tf.function(self._moments, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
@@ -95,9 +97,7 @@ class Detector:
             tape.watch(weights)
             logits, offsets, moments = self._heads((weights, self._statistics), images, training=True)
             loss = detection_loss(logits, offsets, classes, targets, self._recipe)
-        gradient = tape.gradient(loss, weights) + self._decay * weights
-        norm = tf.sqrt(tf.reduce_sum(tf.square(gradient)))
-        gradient *= self._recipe.clip_norm / tf.maximum(norm, self._recipe.clip_norm)
+        gradient = self._clip(tape.gradient(loss, weights) + self._decay * weights, weights)
         momentum = self._recipe.momentum * self._momentum + gradient
         weights -= rate * momentum
         self._momentum.assign(momentum)

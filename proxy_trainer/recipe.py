@@ -14,7 +14,12 @@ from search_space.scaling import Scaling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Sizes are in pixels of the input, schedules in optimizer steps.
+    """Sizes are in pixels of the input, schedules in optimizer steps. The defaults are the shipped proxy.
+
+    `clip_ratio`: see clipping.py; `branch_scale`: where the last batch norm scale of a block starts;
+    `average`: share of the old weights that a moving average keeps (0: none is kept);
+    `anchor_size`, `anchor_growth`: see anchors.py; `jitter`: least and most scale of a picture;
+    `statistics_batches`: batches that re-estimate the batch norm statistics (0: the moving ones are used).
 
     The losses' constants are the paper's (Lin et al., 2017, as set in the released RetinaNet
     configs): focal alpha 0.25 and gamma 1.5, Huber delta 0.1, box weight 50.
@@ -23,21 +28,23 @@ class Recipe:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     resolution: int = 128
-    steps: int = 300
+    steps: int = 400
     batch: int = 8
-    learning_rate: float = 0.08
+    learning_rate: float = 0.6
     warmup_steps: int = 30
     momentum: float = 0.9
     weight_decay: float = 4e-5
-    clip_norm: float = 10.0
+    clip_ratio: float = 0.02
+    branch_scale: float = 0.0
     average: float = 0.0
     width: float = 0.25
     alpha: float = 0.25
-    endpoint_width: int = 64
-    head_convs: int = 4
-    head_width: int = 64
-    anchor_size: float = 3.0
-    match_iou: float = 0.5
+    endpoint_width: int = 32
+    head_convs: int = 2
+    head_width: int = 32
+    anchor_size: float = 1.25
+    anchor_growth: float = 1.7
+    match_iou: float = 0.4
     jitter: tuple[float, float] = (0.8, 1.2)
     flip: bool = True
     focal_alpha: float = 0.25
@@ -58,8 +65,9 @@ class Recipe:
         for name in ("steps", "batch", "head_convs", "head_width", "evaluation_batch", "detections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"recipe: {name}={getattr(self, name)}, expected at least 1")
-        if self.learning_rate <= 0 or self.anchor_size <= 0 or self.clip_norm <= 0:
-            raise ValueError("recipe: learning_rate, anchor_size and clip_norm must be above 0")
+        for name in ("learning_rate", "anchor_size", "anchor_growth", "clip_ratio"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"recipe: {name}={getattr(self, name)}, expected above 0")
         if not 0 <= self.warmup_steps < self.steps:
             raise ValueError(f"recipe: warmup_steps={self.warmup_steps}, expected 0 to {self.steps - 1}")
         if not 0 < self.jitter[0] <= self.jitter[1]:

@@ -39,7 +39,7 @@ class RenderedData:
     `extent` the shortest and longest side of an object as a share of the picture's, drawn log-uniformly.
     The knobs of difficulty go from 0 to 1: `clutter` (distractors, strokes over everything, texture and
     noise), `occlusion` (share of the objects that may lie over others), `contrast` (least difference
-    between an object and what lies behind it). Objects of which less than `visible` can be seen are
+    between an object and what lies behind it), `colour` (from greys to all colours). Objects of which less than `visible` can be seen are
     not painted at all.
     """
 
@@ -50,12 +50,13 @@ class RenderedData:
     train_images: int = 800
     val_images: int = 200
     size: int = 256
-    classes: tuple[Shape, ...] = SHAPES[:6]
-    objects: tuple[int, int] = (2, 5)
+    classes: tuple[Shape, ...] = ("disc", "square", "triangle", "cross")
+    objects: tuple[int, int] = (3, 6)
     extent: tuple[float, float] = (0.04, 0.6)
-    clutter: float = 0.4
-    occlusion: float = 0.3
-    contrast: float = 0.4
+    clutter: float = 0.1
+    occlusion: float = 0.1
+    contrast: float = 1.0
+    colour: float = 0.0
     visible: float = 0.35
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class RenderedData:
             "rendered data",
             0,
             1,
-            [("clutter", self.clutter), ("occlusion", self.occlusion), ("contrast", self.contrast)],
+            [("clutter", self.clutter), ("occlusion", self.occlusion), ("contrast", self.contrast), ("colour", self.colour)],
         )
         _between("rendered data", 0.05, 1, [("visible", self.visible)])
         if not 1 <= self.objects[0] <= self.objects[1] <= 100:

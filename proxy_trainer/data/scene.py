@@ -144,8 +144,8 @@ def visible(
 def _painted(
     layers: list[Layer], config: RenderedData, pool: Pool, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    depth = 0.06 + 0.24 * config.clutter
-    canvas = pool.surface(config.size, config.size, rng, depth)
+    depth = _depth(config)
+    canvas = pool.surface(config.size, config.size, rng, depth=depth, colour=config.colour)
     for layer in layers:
         rows, columns, mask = layer.seen(config.size)
         if mask.size:
@@ -156,6 +156,11 @@ def _painted(
     canvas += rng.normal(0, 0.03 * config.clutter, canvas.shape[:2]).astype(np.float32)[:, :, None]
     picture = Image.fromarray((np.clip(canvas, 0, 1) * 255).astype(np.uint8))
     return np.asarray(picture.filter(ImageFilter.BoxBlur(rng.uniform(0, 1.2 * config.clutter))))
+
+
+def _depth(config: RenderedData) -> float:
+    """How far the two colours of a pattern may lie apart."""
+    return 0.06 + 0.24 * config.clutter
 
 
 def _differing(
@@ -170,7 +175,7 @@ def _differing(
     ground = (alpha * behind).sum(axis=(0, 1)) / weight
     best, farthest = behind, -1.0
     for _ in range(12):
-        surface = pool.surface(alpha.shape[0], alpha.shape[1], rng, 0.06 + 0.24 * config.clutter)
+        surface = pool.surface(*alpha.shape[:2], rng, depth=_depth(config), colour=config.colour)
         distance = float(np.linalg.norm((alpha * surface).sum(axis=(0, 1)) / weight - ground))
         if distance > farthest:
             best, farthest = surface, distance

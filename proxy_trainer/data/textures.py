@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_Grid = NDArray[np.float32]
+_Grid = NDArray[np.floating[Any]]
 
 _KINDS: Final = ("flat", "gradient", "clouds", "clouds", "stripes", "checks", "dots", "weave")
 
@@ -21,8 +21,10 @@ class Pool:
 
     patterns: tuple[_Grid, ...]
 
-    def surface(self, height: int, width: int, rng: np.random.Generator, depth: float) -> _Grid:
-        """RGB [h, w, 3] in [0, 1]; `depth` is how far its two colours may lie apart."""
+    def surface(
+        self, height: int, width: int, rng: np.random.Generator, *, depth: float, colour: float
+    ) -> _Grid:
+        """RGB [h, w, 3] in [0, 1]; `depth` is how far its two colours may lie apart, and `colour` from grey."""
         pattern = self.patterns[rng.integers(len(self.patterns))]
         # Small things show the pattern smaller, so that it is seen at all.
         step = int(np.clip(len(pattern) // (2 * max(height, width)), 1, 4))
@@ -31,9 +33,15 @@ class Pool:
         window = pattern[y : y + step * height : step, x : x + step * width : step]
         if rng.random() < 0.5:
             window = window[:, ::-1]
-        first = rng.uniform(0.05, 0.95, 3).astype(np.float32)
-        second = np.clip(first + rng.normal(0, depth, 3), 0, 1).astype(np.float32)
+        first = _towards_grey(rng.uniform(0.05, 0.95, 3), rng, colour)
+        second = np.clip(first + _towards_grey(rng.normal(0, depth, 3), rng, colour), 0, 1)
         return np.asarray(first + window[:, :, None] * (second - first), np.float32)
+
+
+def _towards_grey(rgb: _Grid, rng: np.random.Generator, colour: float) -> _Grid:
+    """One of the three numbers as a shade of grey, and `colour` of the way from there to all three."""
+    shade = rgb[rng.integers(3)]
+    return np.asarray(shade + colour * (rgb - shade), np.float32)
 
 
 def make_pool(patterns: int, side: int, rng: np.random.Generator) -> Pool:

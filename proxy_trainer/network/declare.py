@@ -41,6 +41,11 @@ class Weight:
         """Whether weight decay applies: kernels only, no batch norm and no bias."""
         return self.name.endswith("/kernel")
 
+    @property
+    def ends_branch(self) -> bool:
+        """Whether it is the scale of the last batch norm of a block, just before the sum."""
+        return self.name.startswith("block") and self.name.endswith("/expand/norm/scale")
+
 
 @dataclass(slots=True)
 class ShapeOps:

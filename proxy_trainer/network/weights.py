@@ -45,9 +45,15 @@ def size(weight: Weight) -> int:
     return math.prod(weight.shape)
 
 
-def initial(weights: tuple[Weight, ...], seed: int) -> Array:
-    """The flat vector that training starts from. A weight's start depends on the seed and its path only."""
-    parts = [_start(weight, seed).ravel() for weight in weights]
+def initial(weights: tuple[Weight, ...], seed: int, *, branch_scale: float = 1.0) -> Array:
+    """The flat vector that training starts from. A weight's start depends on the seed and its path only.
+
+    `branch_scale` is where the last batch norm scale of every block starts: 1 in the references, 0
+    makes each block an identity at first (Goyal et al., 2017, section 5.1).
+    """
+    parts = [
+        _start(weight, seed).ravel() * (branch_scale if weight.ends_branch else 1.0) for weight in weights
+    ]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 

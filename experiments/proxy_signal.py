@@ -1,0 +1,174 @@
+"""Does the shipped proxy tell genomes apart? SpineNet-49 and 12 random genomes, 3 seeds each.
+
+    python experiments/proxy_signal.py             train what is missing (about an hour on 2 cores), report
+    python experiments/proxy_signal.py --report    report what is there
+
+Recipe and data are those of configs/proxy.yaml. They were chosen on SpineNet-49 and on random
+genomes of other seeds (`CHOICE`); the twelve reported here were not looked at before. Writes
+experiments/results/proxy_signal.{jsonl,json,png}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+from trials import Job, run_jobs
+
+from nas.config import load
+from proxy_trainer.config import ProxyConfig
+from search_space.catalog import SPINENET_49, space_by_name
+
+ROOT = Path(__file__).parent
+RESULTS = ROOT / "results" / "proxy_signal.jsonl"
+SEEDS = (0, 1, 2)
+CHOICE = range(100, 106)
+REPORTED = range(1000, 1012)
+LONGER = 3
+DRAWS = 10_000
+
+
+def genomes(seeds: range) -> dict[str, str]:
+    """Texts of random genomes, by name."""
+    space = space_by_name("spinenet-49")
+    return {f"random-{seed}": space.sample(np.random.default_rng(seed)).to_text() for seed in seeds}
+
+
+def longer(config: ProxyConfig) -> ProxyConfig:
+    """The same recipe with three times the steps."""
+    recipe = config.recipe
+    return config.with_recipe(steps=LONGER * recipe.steps, warmup_steps=LONGER * recipe.warmup_steps)
+
+
+def jobs(config: ProxyConfig, *, choice: bool) -> list[Job]:
+    """Shipped recipe at all seeds first, then three times the steps at one seed."""
+    if choice:
+        found = genomes(CHOICE)
+        return [Job("choice", name, text, seed, config) for seed in SEEDS[:2] for name, text in found.items()]
+    found = {"SpineNet-49": SPINENET_49.to_text()} | genomes(REPORTED)
+    short = [Job("proxy", name, text, seed, config) for seed in SEEDS for name, text in found.items()]
+    return short + [Job("longer", name, text, SEEDS[0], longer(config)) for name, text in found.items()]
+
+
+def variances(table: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Variance between genomes less a third of the seed variance, and the seed variance, of [genomes, seeds]."""
+    seed = float(table.var(axis=1, ddof=1).mean())
+    return float(table.mean(axis=1).var(ddof=1)) - seed / table.shape[1], seed
+
+
+def better_part(table: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Without the worst third of the genomes."""
+    order = np.argsort(table.mean(axis=1))
+    return np.asarray(table[order[len(order) // 3 :]])
+
+
+def ratio(table: np.ndarray[Any, Any]) -> float:
+    """Genome variance over seed variance."""
+    between, seed = variances(table)
+    return between / seed
+
+
+def bootstrap(statistic: Any, *tables: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """A 95 % interval over resampled genomes."""
+    rng = np.random.default_rng(0)
+    count = len(tables[0])
+    draws = []
+    for _ in range(DRAWS):
+        rows = rng.integers(count, size=count)
+        if len(set(rows.tolist())) > 2:
+            draws.append(statistic(*(table[rows] for table in tables)))
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """All figures of docs/proxy.md that come from this study."""
+    names = list(dict.fromkeys(row["name"] for row in rows if row["arm"] == "proxy"))
+    metric = {(row["arm"], row["name"], row["seed"]): row["metrics"] for row in rows}
+
+    def table(arm: str, name: str, seeds: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        return np.array([[metric[arm, each, seed][name] for seed in seeds] for each in names])
+
+    ap = table("proxy", "AP", SEEDS)
+    values = ap.ravel()
+    mean = ap.mean(axis=1)
+    best_part = better_part(ap)
+    between, seed = variances(best_part)
+    found: dict[str, Any] = {
+        "genomes": len(names),
+        "trials": int(values.size),
+        "median_AP50": float(np.median(table("proxy", "AP50", SEEDS))),
+        "median_AP": float(np.median(values)),
+        "tied_share": 1 - len(set(values.tolist())) / len(values),
+        "genome_sd_better": between**0.5 if between > 0 else 0.0,
+        "seed_sd_better": seed**0.5,
+        "ratio_better": ratio(best_part),
+        "ratio_better_interval": bootstrap(ratio, best_part),
+        "ratio_all": ratio(ap),
+        "spinenet49_rank": int((mean > mean[names.index("SpineNet-49")]).sum()) + 1,
+        "seconds": [float(f(table("proxy", "seconds", SEEDS))) for f in (np.median, np.max)],
+        "rows": [
+            {"name": each, "AP": ap[index].round(4).tolist(), "AP50": round(float(np.mean([metric["proxy", each, s]["AP50"] for s in SEEDS])), 3), "flops": metric["proxy", each, 0]["flops"]}
+            for index, each in enumerate(names)
+        ],
+    }
+    if all(("longer", each, SEEDS[0]) in metric for each in names):
+        long = table("longer", "AP", SEEDS[:1])[:, 0]
+        found["tau_longer"] = float(kendalltau(mean, long).statistic)
+        found["tau_longer_interval"] = bootstrap(lambda a, b: kendalltau(a, b).statistic, mean, long)
+        found["longer_AP"] = dict(zip(names, long.round(4).tolist(), strict=True))
+        found["spinenet49_rank_longer"] = int((long > long[names.index("SpineNet-49")]).sum()) + 1
+    return found
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """AP by genome, every seed a dot; and against three times the steps."""
+    import matplotlib as mpl  # noqa: PLC0415 - only here
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    rows = sorted(found["rows"], key=lambda row: -np.mean(row["AP"]))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), width_ratios=(3, 2), layout="constrained")
+    for place, row in enumerate(rows):
+        colour = "tab:red" if row["name"] == "SpineNet-49" else "tab:blue"
+        axes[0].plot([place] * len(row["AP"]), row["AP"], "o", color=colour, markersize=4)
+        axes[0].plot(place, np.mean(row["AP"]), "_", color=colour, markersize=16)
+        if "longer_AP" in found:
+            axes[1].plot(np.mean(row["AP"]), found["longer_AP"][row["name"]], "o", color=colour)
+    axes[0].set_xticks(range(len(rows)), [row["name"].replace("random-", "") for row in rows], rotation=60)
+    axes[0].set_ylabel("AP on the reward split")
+    axes[0].set_title("Shipped proxy: one dot a seed, a bar at the mean")
+    axes[1].set_xlabel("AP, shipped proxy (mean of 3 seeds)")
+    axes[1].set_ylabel("AP, three times the steps")
+    if "tau_longer" in found:
+        axes[1].set_title(f"Kendall tau {found['tau_longer']:.2f}")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Train and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--choice", action="store_true", help="the genomes that the recipe was chosen on")
+    parser.add_argument("--report", action="store_true")
+    options = parser.parse_args()
+    config = load(ROOT.parent / "configs" / "proxy.yaml").evaluator
+    if not isinstance(config, ProxyConfig):
+        raise TypeError("configs/proxy.yaml does not train proxies")
+    wanted = jobs(config, choice=options.choice)
+    rows = run_jobs(wanted, RESULTS, 0 if options.report else options.workers)
+    if options.choice:
+        return
+    found = report(rows)
+    RESULTS.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    plot(found, RESULTS.with_suffix(".png"))
+    print(json.dumps({key: value for key, value in found.items() if key != "rows"}, indent=1))  # noqa: T201 - a script
+
+
+if __name__ == "__main__":
+    main()
