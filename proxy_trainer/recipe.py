@@ -28,7 +28,7 @@ class Recipe:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     resolution: int = 128
-    steps: int = 400
+    steps: int = 500
     batch: int = 8
     learning_rate: float = 0.6
     warmup_steps: int = 30
@@ -42,8 +42,8 @@ class Recipe:
     endpoint_width: int = 32
     head_convs: int = 2
     head_width: int = 32
-    anchor_size: float = 1.25
-    anchor_growth: float = 1.7
+    anchor_size: float = 1.5
+    anchor_growth: float = 1.6
     match_iou: float = 0.4
     jitter: tuple[float, float] = (0.8, 1.2)
     flip: bool = True
