@@ -25,6 +25,7 @@ def data_facts(data: CocoData, splits: Splits, recipe: Recipe, cache: Path) -> d
     return {
         "resolution": recipe.resolution,
         "anchor_size": recipe.anchor_size,
+        "anchor_growth": recipe.anchor_growth,
         "splits": [_split(facts) for facts in report.splits],
         "bad_pictures": [{"file": bad.file_name, "reason": bad.reason} for bad in report.bad],
         "boxes": positives.boxes,
@@ -49,7 +50,8 @@ def print_data(facts: dict[str, Any]) -> None:
         console.print(f"[red]left out[/] {bad['file']}: {bad['reason']}")
     share = facts["boxes_matched_by_overlap"] / max(1, facts["boxes"])
     console.print(
-        f"\n[dim]at {facts['resolution']} px, anchors of {facts['anchor_size']:g} strides:[/] "
+        f"\n[dim]at {facts['resolution']} px, anchor_size {facts['anchor_size']:g}, "
+        f"anchor_growth {facts['anchor_growth']:g}:[/] "
         f"{share:.0%} of the boxes overlap an anchor enough, the others keep their nearest"
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -62,7 +64,7 @@ def print_data(facts: dict[str, Any]) -> None:
     if facts["starved_levels"]:
         names = ", ".join(f"P{level}" for level in facts["starved_levels"])
         console.print(
-            f"[red]{names} get next to nothing to learn[/]; change the recipe's anchor_size or resolution"
+            f"[red]{names} get next to nothing to learn[/]; change the recipe's anchor_size, anchor_growth or resolution"
         )
 
 
