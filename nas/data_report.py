@@ -64,7 +64,8 @@ def print_data(facts: dict[str, Any]) -> None:
     if facts["starved_levels"]:
         names = ", ".join(f"P{level}" for level in facts["starved_levels"])
         console.print(
-            f"[red]{names} get next to nothing to learn[/]; change the recipe's anchor_size, anchor_growth or resolution"
+            f"[red]{names} get next to nothing to learn[/]; "
+            "change the recipe's anchor_size, anchor_growth or resolution"
         )
 
 
