@@ -57,7 +57,7 @@ def run_jobs(jobs: Iterable[Job], results: Path, workers: int) -> list[dict[str,
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             spent = time.monotonic() - began
-            print(  # noqa: T201 - a script talks to its terminal
+            print(
                 f"{count}/{len(missing)} {row['key']} AP={row['metrics'].get('AP', float('nan')):.4f} "
                 f"AP50={row['metrics'].get('AP50', float('nan')):.3f} {row['metrics']['seconds']:.0f} s, "
                 f"{spent / count * (len(missing) - count) / 60:.0f} min left",
@@ -83,15 +83,13 @@ _EVALUATORS: dict[str, Any] = {}
 
 def _run(job: Job) -> dict[str, Any]:
     # TensorFlow is loaded in the workers only.
-    from proxy_trainer.evaluator import ProxyEvaluator  # noqa: PLC0415
+    from proxy_trainer.evaluator import ProxyEvaluator
 
     config = repr(job.config)
     if config not in _EVALUATORS:
         _EVALUATORS[config] = ProxyEvaluator(job.config, cache=CACHE)
     assignment = Assignment(campaign="study", number=0, attempt=1, seed=job.seed, genome=job.genome)
-    last = None
-    for last in _EVALUATORS[config].evaluate(assignment):
-        pass
+    *_, last = _EVALUATORS[config].evaluate(assignment)
     if not isinstance(last, Measurement):
         raise TypeError(f"{job.key}: no measurement")
     return {

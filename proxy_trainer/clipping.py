@@ -35,7 +35,8 @@ class ArrayClip:
         """The clipped flat gradient at flat weights."""
         allowed = self._ratio * tf.maximum(self._norms(weights), self._floor)
         factor = tf.minimum(1.0, allowed / tf.maximum(self._norms(gradient), 1e-12))
-        return gradient * tf.gather(factor, self._owner)
+        clipped: tf.Tensor = gradient * tf.gather(factor, self._owner)
+        return clipped
 
     def _norms(self, vector: tf.Tensor) -> tf.Tensor:
         return tf.sqrt(tf.math.segment_sum(tf.square(vector), self._owner))

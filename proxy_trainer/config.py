@@ -19,7 +19,9 @@ class ProxyConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     kind: Literal["proxy"] = "proxy"
-    data: Annotated[RenderedData | CocoData, Field(discriminator="kind")] = field(default_factory=RenderedData)
+    data: Annotated[RenderedData | CocoData, Field(discriminator="kind")] = field(
+        default_factory=RenderedData
+    )
     splits: Splits = field(default_factory=Splits)
     recipe: Recipe = field(default_factory=Recipe)
 

@@ -45,7 +45,9 @@ def count_positives(images: ImageSet, recipe: Recipe, levels: tuple[int, ...]) -
         if not len(found):
             continue
         matched = match(anchors, found, recipe.match_iou)
-        for level, count in zip(*np.unique(anchors.levels[matched != BACKGROUND], return_counts=True), strict=True):
+        for level, count in zip(
+            *np.unique(anchors.levels[matched != BACKGROUND], return_counts=True), strict=True
+        ):
             positives[int(level)] += int(count)
         overlap = iou(anchors.boxes, found)
         for level in anchors.levels[overlap.argmax(axis=0)]:

@@ -68,6 +68,10 @@ class Recipe:
         for name in ("learning_rate", "anchor_size", "anchor_growth", "clip_ratio"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"recipe: {name}={getattr(self, name)}, expected above 0")
+        self._check_ranges()
+        _ = self.scaling
+
+    def _check_ranges(self) -> None:
         if not 0 <= self.warmup_steps < self.steps:
             raise ValueError(f"recipe: warmup_steps={self.warmup_steps}, expected 0 to {self.steps - 1}")
         if not 0 < self.jitter[0] <= self.jitter[1]:
@@ -78,7 +82,6 @@ class Recipe:
             raise ValueError(f"recipe: evaluate_every={self.evaluate_every}, expected at least 1 or nothing")
         if self.statistics_batches < 0:
             raise ValueError(f"recipe: statistics_batches={self.statistics_batches}, expected at least 0")
-        _ = self.scaling
 
     @property
     def scaling(self) -> Scaling:

@@ -39,8 +39,8 @@ class RenderedData:
     `extent` the shortest and longest side of an object as a share of the picture's, drawn log-uniformly.
     The knobs of difficulty go from 0 to 1: `clutter` (distractors, strokes over everything, texture and
     noise), `occlusion` (share of the objects that may lie over others), `contrast` (least difference
-    between an object and what lies behind it), `colour` (from greys to all colours). Objects of which less than `visible` can be seen are
-    not painted at all.
+    between an object and what lies behind it), `colour` (from greys to all colours). Objects of which
+    less than `visible` can be seen are not painted at all.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -77,7 +77,12 @@ class RenderedData:
             "rendered data",
             0,
             1,
-            [("clutter", self.clutter), ("occlusion", self.occlusion), ("contrast", self.contrast), ("colour", self.colour)],
+            [
+                ("clutter", self.clutter),
+                ("occlusion", self.occlusion),
+                ("contrast", self.contrast),
+                ("colour", self.colour),
+            ],
         )
         _between("rendered data", 0.05, 1, [("visible", self.visible)])
         if not 1 <= self.objects[0] <= self.objects[1] <= 100:

@@ -175,7 +175,9 @@ def _differing(
     ground = (alpha * behind).sum(axis=(0, 1)) / weight
     best, farthest = behind, -1.0
     for _ in range(12):
-        surface = pool.surface(*alpha.shape[:2], rng, depth=_depth(config), colour=config.colour)
+        surface = pool.surface(
+            alpha.shape[0], alpha.shape[1], rng, depth=_depth(config), colour=config.colour
+        )
         distance = float(np.linalg.norm((alpha * surface).sum(axis=(0, 1)) / weight - ground))
         if distance > farthest:
             best, farthest = surface, distance

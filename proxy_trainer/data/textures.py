@@ -24,7 +24,7 @@ class Pool:
     def surface(
         self, height: int, width: int, rng: np.random.Generator, *, depth: float, colour: float
     ) -> _Grid:
-        """RGB [h, w, 3] in [0, 1]; `depth` is how far its two colours may lie apart, and `colour` from grey."""
+        """RGB [h, w, 3] in [0, 1]; its two colours lie up to `depth` apart and up to `colour` from grey."""
         pattern = self.patterns[rng.integers(len(self.patterns))]
         # Small things show the pattern smaller, so that it is seen at all.
         step = int(np.clip(len(pattern) // (2 * max(height, width)), 1, 4))

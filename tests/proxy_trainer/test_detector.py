@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from proxy_trainer.data.batches import batch_at
 from proxy_trainer.data.image_set import ImageSet
 from proxy_trainer.detector import Blueprint, Detector, _decode, normalise
 from proxy_trainer.network.forward import forward
-from proxy_trainer.network.weights import decay_mask, initial
+from proxy_trainer.network.weights import decay_mask, initial, size, unflatten
 from proxy_trainer.recipe import Recipe
 from proxy_trainer.training import batch_targets
 from search_space.genome import Genome
@@ -32,7 +33,7 @@ CLASSES = 3
 @pytest.fixture
 def plain(recipe: Recipe) -> Recipe:
     """A recipe whose step is the gradient and nothing else."""
-    return dataclasses.replace(recipe, momentum=0.0, weight_decay=0.0, clip_norm=1e9)
+    return dataclasses.replace(recipe, momentum=0.0, weight_decay=0.0, clip_ratio=1e9, branch_scale=1.0)
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,34 @@ def test_a_step_goes_down_the_slope(rig: Rig, plain: Recipe) -> None:
     assert before - after == pytest.approx(expected, rel=0.1)
 
 
-def test_long_gradients_are_cut(rig: Rig, plain: Recipe) -> None:
-    whole = rig.change(plain)
-    cut = rig.change(dataclasses.replace(plain, clip_norm=0.5))
-    assert np.linalg.norm(whole) > 0.5
-    # Weights of size 1 and changes of a few thousandths: rounding shows.
-    assert np.linalg.norm(cut) == pytest.approx(0.5, rel=1e-3)
-    np.testing.assert_allclose(cut, whole * (0.5 / np.linalg.norm(whole)), atol=1e-6)
+def test_gradients_are_cut_array_by_array(rig: Rig, plain: Recipe) -> None:
+    ratio = 0.05
+    weights = Blueprint.of(GENOME, plain, CLASSES).layout.trained
+    whole, cut = (
+        unflatten(weights, change)
+        for change in (rig.change(plain), rig.change(dataclasses.replace(plain, clip_ratio=ratio)))
+    )
+    start = unflatten(weights, rig.start)
+    shortened = 0
+    for weight in weights:
+        floor = (0.01 if weight.is_kernel else 1.0) * math.sqrt(size(weight))
+        allowed = ratio * max(float(np.linalg.norm(start[weight.path])), floor)
+        norm = float(np.linalg.norm(whole[weight.path]))
+        factor = min(1.0, allowed / max(norm, 1e-12))
+        shortened += factor < 1
+        # Changes are read off weights of size 1 to 5: rounding shows.
+        np.testing.assert_allclose(cut[weight.path], whole[weight.path] * factor, rtol=1e-2, atol=2e-6)
+    assert 0 < shortened < len(weights)
+
+
+def test_blocks_start_as_identities_if_the_recipe_says_so(plain: Recipe) -> None:
+    blueprint = Blueprint.of(GENOME, plain, CLASSES)
+    start = Detector(blueprint, dataclasses.replace(plain, branch_scale=0.0), CLASSES, 0).weights
+    arrays = unflatten(blueprint.layout.trained, start)
+    ends = {path for path in arrays if path.endswith("block0/expand/norm/scale")}
+    # Two stem groups and two nodes, one block each.
+    assert len(ends) == 4
+    assert {path for path in arrays if path.endswith("/scale") and not arrays[path].any()} == ends
 
 
 def test_kernels_decay(rig: Rig, plain: Recipe) -> None:

@@ -105,13 +105,13 @@ def test_boxes_lie_inside_and_sizes_spread_log_uniformly(things: list[dict[str, 
 
 
 def test_every_class_is_there(things: list[dict[str, Any]]) -> None:
-    counts = np.bincount([thing["category_id"] for thing in things], minlength=7)[1:]
+    counts = np.bincount([thing["category_id"] for thing in things], minlength=5)[1:]
     assert len(things) > 400
     assert counts.min() > 0.1 * len(things)
 
 
 def test_colour_and_texture_say_nothing_about_the_class(things: list[dict[str, Any]]) -> None:
-    """A linear reading of colours inside the object does no better than chance (1/6)."""
+    """A linear reading of colours inside the object does little better than chance (1/4)."""
     features, labels = [], []
     for thing in things:
         x, y, width, height = (int(value) for value in thing["bbox"])
@@ -119,10 +119,10 @@ def test_colour_and_texture_say_nothing_about_the_class(things: list[dict[str, A
         features.append([1, *patch.mean(axis=0), *np.median(patch, axis=0), *patch[len(patch) // 2]])
         labels.append(thing["category_id"] - 1)
     half = len(labels) // 2
-    told, wanted = np.array(features), np.eye(6)[labels]
+    told, wanted = np.array(features), np.eye(4)[labels]
     weights = np.linalg.lstsq(told[:half], wanted[:half], rcond=None)[0]
     right = (told[half:] @ weights).argmax(axis=1) == np.array(labels[half:])
-    assert right.mean() < 0.27
+    assert right.mean() < 0.36
 
 
 def test_validation_has_its_own_backgrounds(tmp_path: Path) -> None:
