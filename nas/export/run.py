@@ -17,6 +17,9 @@ from nas.config import from_json
 from nas.folder import CampaignFolder
 from nas.validation import adapter, validate
 from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import Split
+from proxy_trainer.data.image_set import open_split
+from proxy_trainer.detections_sheet import detections_sheet
 from proxy_trainer.network.declare import declare
 from proxy_trainer.network.plan import backbone_plan
 from proxy_trainer.rebuild import fresh_arrays, load_arrays, run_keras, run_plan, save_keras
@@ -34,6 +37,10 @@ INPUT_SIZE: Final = 640
 TOLERANCE: Final = 1e-4
 """Largest difference between two builds of one network, relative to the largest output."""
 
+SURE: Final = 0.3
+"""Probability from which a detection is drawn: focal loss keeps probabilities low."""
+
+_WEIGHTS: Final = "proxy_weights.npz"
 _SEED: Final = 0
 
 
@@ -72,7 +79,7 @@ class ExportReport:
 def export_trial(
     folder: CampaignFolder, store: Store, campaign: CampaignRecord, trial: TrialRecord, out: Path
 ) -> ExportReport:
-    """Write `spec.yaml`, `backbone.keras` and, if kept, `proxy_weights.npz` for a trial.
+    """Write `spec.yaml`, `backbone.keras` and, if kept, the proxy's weights and a picture of what it finds.
 
     Everything is then rebuilt from what was written and compared with the genome in the database;
     raises ExportMismatch, and leaves no file, when parameters or outputs differ.
@@ -88,6 +95,8 @@ def export_trial(
     try:
         files = _write(partial, spec, folder.weights / f"{trial.number:05d}.npz")
         report = _compare(partial, genome, trial.number, proxy)
+        if proxy is not None and report.proxy_difference is not None:
+            files.append(_draw(partial, genome, proxy, folder.cache))
         out.mkdir(parents=True, exist_ok=True)
         for name in files:
             (partial / name).replace(out / name)
@@ -125,8 +134,18 @@ def _write(out: Path, spec: Spec, weights: Path) -> list[str]:
     save_keras(plan, fresh_arrays(plan, INPUT_SIZE, _SEED), INPUT_SIZE, out / "backbone.keras")
     if not weights.exists():
         return ["spec.yaml", "backbone.keras"]
-    shutil.copyfile(weights, out / "proxy_weights.npz")
-    return ["spec.yaml", "backbone.keras", "proxy_weights.npz"]
+    shutil.copyfile(weights, out / _WEIGHTS)
+    return ["spec.yaml", "backbone.keras", _WEIGHTS]
+
+
+def _draw(out: Path, genome: Genome, proxy: ProxyConfig, cache: Path) -> str:
+    """What the proxy finds on pictures that neither its training nor its reward saw, where there are any."""
+    split = Split.CONFIRM if proxy.splits.confirm else Split.REWARD
+    images = open_split(proxy.data, proxy.splits, split, proxy.recipe.resolution, cache)
+    arrays = load_arrays(out / _WEIGHTS)
+    sheet = detections_sheet(genome, proxy.recipe, arrays, images, probability=SURE)
+    sheet.save(out / "detections.png")
+    return "detections.png"
 
 
 def _compare(out: Path, genome: Genome, number: int, proxy: ProxyConfig | None) -> ExportReport:
@@ -159,10 +178,10 @@ def _compare_proxy(
     out: Path, spec: Spec, genome: Genome, proxy: ProxyConfig | None, number: int
 ) -> float | None:
     """The proxy of the spec, with the exported weights, as a Keras model; against the searched genome's."""
-    if proxy is None or spec.proxy is None or not (out / "proxy_weights.npz").exists():
+    if proxy is None or spec.proxy is None or not (out / _WEIGHTS).exists():
         return None
     recipe = validate(Recipe, spec.proxy["recipe"])
-    arrays = load_arrays(out / "proxy_weights.npz")
+    arrays = load_arrays(out / _WEIGHTS)
     images = _random_images(recipe.resolution)
     searched = run_plan(backbone_plan(genome, proxy.recipe.scaling), arrays, images)
     with tempfile.TemporaryDirectory() as folder:
