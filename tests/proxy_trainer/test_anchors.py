@@ -57,9 +57,10 @@ def test_iou_of_empty_boxes_is_zero() -> None:
     assert iou(point, point).item() == 0
 
 
-def test_anchors_of_every_level() -> None:
+@pytest.mark.parametrize("growth", [2.0, 1.6])
+def test_anchors_of_every_level(growth: float) -> None:
     levels = (3, 4, 5, 6, 7)
-    anchors = make_anchors(levels, 256, 3.0)
+    anchors = make_anchors(levels, 256, 3.0, growth)
     counts = [PER_POSITION * (256 // 2**level) ** 2 for level in levels]
     assert anchors.boxes.shape == (sum(counts), 4)
     assert anchors.boxes.dtype == np.float32
@@ -77,9 +78,16 @@ def test_anchors_of_every_level() -> None:
         )
         height, width = (mine[:, 2:] - mine[:, :2])[:PER_POSITION].T
         scales = np.repeat(SCALES, len(RATIOS))
-        # A ratio stretches a box and leaves its area.
-        np.testing.assert_allclose(height * width, (3 * stride * scales) ** 2, rtol=1e-4)
+        # A ratio stretches a box and leaves its area. On level 3 a side is 3 strides, whatever the growth.
+        side = 24 * growth ** (level - 3)
+        np.testing.assert_allclose(height * width, (side * scales) ** 2, rtol=1e-4)
         np.testing.assert_allclose(width / height, np.tile(RATIOS, len(SCALES)), rtol=1e-4)
+
+
+def test_the_papers_anchors_grow_with_the_stride() -> None:
+    np.testing.assert_array_equal(
+        make_anchors((3, 5), 128, 4.0).boxes, make_anchors((3, 5), 128, 4.0, 2.0).boxes
+    )
 
 
 def test_three_scales_to_an_octave() -> None:

@@ -21,11 +21,14 @@ from proxy_trainer.evaluator import ProxyEvaluator
 from proxy_trainer.protocol import TrialFailed
 from proxy_trainer.recipe import Recipe
 from proxy_trainer.training import REPORT_EVERY, Trained, batch_targets, train
+from search_space.catalog import SPINENET_49
 from search_space.genome import Genome
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 ONE_BLOCK = Genome.from_text("2r* 2r* | 6r:0,1^")
 """Compiles in a moment."""
+
+TWO_OUTPUTS = Genome.from_text("2b* 2b* | 5b:0,1^ 3b:0,2^")
 
 
 def run(
@@ -56,9 +59,9 @@ def same_bits(a: Path, b: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def warm(evaluator: ProxyEvaluator, small: Genome, other: Genome) -> list[dict[str, float]]:
-    """Trials 1 to 4 in one process: the same twice, after another genome once more, then another seed."""
-    trials = ((small, 5), (other, 5), (small, 5), (small, 6))
+def warm(evaluator: ProxyEvaluator, small: Genome) -> list[dict[str, float]]:
+    """Trials 1 to 4 in one process: a genome, another one, the first again, and with another seed."""
+    trials = ((small, 5), (TWO_OUTPUTS, 5), (small, 5), (small, 6))
     return [run(evaluator, genome, seed, number)[0] for number, (genome, seed) in enumerate(trials, 1)]
 
 
@@ -72,6 +75,15 @@ def test_a_cold_process_gives_the_same_bits(warm: list[dict[str, float]], weight
     found, _ = facts(json.loads((cold / "metrics.json").read_text()))
     assert found == warm[0]
     assert same_bits(weights / "00001.npz", cold / "00007.npz")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_large_networks_have_equal_bits_too(evaluator: ProxyEvaluator, weights: Path, small: Genome) -> None:
+    trials = ((SPINENET_49, 5), (small, 5), (SPINENET_49, 5))
+    first, _, second = (run(evaluator, genome, seed, 50 + n)[0] for n, (genome, seed) in enumerate(trials))
+    assert first == second
+    assert same_bits(weights / "00050.npz", weights / "00052.npz")
 
 
 def test_other_seeds_and_genomes_differ(warm: list[dict[str, float]], weights: Path) -> None:

@@ -118,6 +118,16 @@ def test_batch_norms_start_neutral(layout: Layout) -> None:
         assert all((array == value).all() for array in found)
 
 
+def test_blocks_may_start_as_identities(layout: Layout) -> None:
+    plain = unflatten(layout.trained, initial(layout.trained, 0))
+    scaled = unflatten(layout.trained, initial(layout.trained, 0, branch_scale=0.5))
+    changed = {path for path in plain if not np.array_equal(plain[path], scaled[path])}
+    # The last batch norm of every block, and none on edges, shortcuts, endpoints and heads.
+    assert changed == {path for path in plain if path.endswith("/block0/expand/norm/scale")}
+    assert len(changed) == 10
+    assert all((scaled[path] == 0.5).all() for path in changed)
+
+
 def test_the_decay_mask_covers_kernels(layout: Layout) -> None:
     for path, array in unflatten(layout.trained, decay_mask(layout.trained)).items():
         assert (array == path.endswith("/kernel")).all()
