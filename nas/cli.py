@@ -164,12 +164,9 @@ def export(
         if not found:
             raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to export")
         with engine_noise.moved_to(place.log):
-            from nas.export.run import ExportMismatch, export_trial
+            from nas.export.run import export_trial
 
-            try:
-                report = export_trial(place, store, store.campaign(name), found[0], out)
-            except ExportMismatch as error:
-                raise Refusal(str(error)) from error
+            report = export_trial(place, store, store.campaign(name), found[0], out)
     typer.echo(report)
 
 

@@ -12,6 +12,7 @@ def expected() -> tuple[type[Exception], ...]:
     from controller.no_repeats import SpaceExhausted
     from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
     from nas.config import ConfigError
+    from nas.export.report import ExportMismatch
     from nas.folder import FolderError
     from nas.reward import NoReward, NotFinite
     from nas.runners.worker import RunnerError
@@ -22,6 +23,7 @@ def expected() -> tuple[type[Exception], ...]:
     from search_space.genome import InvalidGenome
     from search_space.mutation import NoMutation
     from search_space.space import InvalidSpace, NotInSpace
+    from search_space.spec import InvalidSpec
 
     return (
         CacheError,
@@ -29,9 +31,11 @@ def expected() -> tuple[type[Exception], ...]:
         ControllerStuck,
         DataError,
         DataFailure,
+        ExportMismatch,
         FolderError,
         InvalidGenome,
         InvalidSpace,
+        InvalidSpec,
         NoMutation,
         NoReward,
         NotFinite,

@@ -6,7 +6,6 @@ import dataclasses
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.config import from_json
+from nas.export.report import INPUT_SIZE, ExportMismatch, ExportReport
 from nas.folder import CampaignFolder
 from nas.validation import adapter, validate
 from proxy_trainer.config import ProxyConfig
@@ -31,9 +31,6 @@ from search_space.genome import Genome
 from search_space.scaling import Scaling
 from search_space.spec import Expected, Spec, read_spec, write_spec
 
-INPUT_SIZE: Final = 640
-"""Pixels of the full-size network's input, as SpineNet-49's."""
-
 TOLERANCE: Final = 1e-4
 """Largest difference between two builds of one network, relative to the largest output."""
 
@@ -42,38 +39,6 @@ SURE: Final = 0.3
 
 _WEIGHTS: Final = "proxy_weights.npz"
 _SEED: Final = 0
-
-
-class ExportMismatch(RuntimeError):
-    """The network rebuilt from the exported files is not the one that was searched."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """What was written, and how far the rebuilt networks were from the searched ones."""
-
-    trial: int
-    files: tuple[Path, ...]
-    parameters: int
-    flops: int
-    backbone_difference: float
-    proxy_difference: float | None
-
-    def __str__(self) -> str:
-        proxy = (
-            "no proxy weights were kept for this trial"
-            if self.proxy_difference is None
-            else f"its proxy, rebuilt with the trained weights: outputs equal to {self.proxy_difference:.1e}"
-        )
-        size = f"{self.parameters:,} parameters, {self.flops / 1e9:.2f} B multiply-adds"
-        return "\n".join(
-            (
-                f"trial {self.trial}, full-size backbone at {INPUT_SIZE} px: {size}",
-                f"rebuilt from the files: same parameters, outputs equal to {self.backbone_difference:.1e}",
-                proxy,
-                *(f"wrote {path}" for path in self.files),
-            )
-        )
 
 
 def export_trial(

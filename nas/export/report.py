@@ -1,0 +1,42 @@
+"""What an export came to; light enough to be imported by who only handles the error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+INPUT_SIZE: Final = 640
+"""Pixels of the full-size network's input, as SpineNet-49's."""
+
+
+class ExportMismatch(RuntimeError):
+    """The network rebuilt from the exported files is not the one that was searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written, and how far the rebuilt networks were from the searched ones."""
+
+    trial: int
+    files: tuple[Path, ...]
+    parameters: int
+    flops: int
+    backbone_difference: float
+    proxy_difference: float | None
+
+    def __str__(self) -> str:
+        proxy = (
+            "no proxy weights were kept for this trial"
+            if self.proxy_difference is None
+            else f"its proxy, rebuilt with the trained weights: outputs equal to {self.proxy_difference:.1e}"
+        )
+        size = f"{self.parameters:,} parameters, {self.flops / 1e9:.2f} B multiply-adds"
+        return "\n".join(
+            (
+                f"trial {self.trial}, full-size backbone at {INPUT_SIZE} px: {size}",
+                f"rebuilt from the files: same parameters, outputs equal to {self.backbone_difference:.1e}",
+                proxy,
+                *(f"wrote {path}" for path in self.files),
+            )
+        )
