@@ -131,7 +131,7 @@ def _history(home: Path) -> list[tuple[int, str, float | None, int | None]]:
         ]
 
 
-SLOW: Final = {"evaluator": {"kind": "synthetic", "seconds": 0.15}, "budget": {"trials": 14}}
+SLOW: Final = {"evaluator": {"kind": "synthetic", "seconds": 0.15}, "budget": {"trials": 40}}
 
 
 def test_killed_busy_interrupted_and_resumed(nas: Nas, home: Path, written: Written, tmp_path: Path) -> None:
