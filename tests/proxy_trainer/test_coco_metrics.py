@@ -143,10 +143,30 @@ def test_nothing_to_find_leaves_nothing_defined() -> None:
     assert coco_metrics(truth_of([], 2), [detection(0, 7, [10.0, 10.0, 50.0, 50.0], 0.5)]) == {}
 
 
-def test_boxes_inside_out_are_empty() -> None:
+@pytest.mark.parametrize("edges", [(60.0, 10.0, 10.0, 60.0), (10.0, 60.0, 60.0, 10.0)])
+def test_boxes_inside_out_are_wrong(edges: tuple[float, float, float, float]) -> None:
     boxes = [annotation(0, 7, [10.0, 10.0, 50.0, 50.0])]
-    inside_out = Detection(image=0, category=7, top=60, left=60, bottom=10, right=10, probability=0.9)
-    assert coco_metrics(truth_of(boxes, 1), [inside_out])["AP"] == 0
+    top, left, bottom, right = edges
+    inside_out = Detection(
+        image=0, category=7, top=top, left=left, bottom=bottom, right=right, probability=0.9
+    )
+    right_one = detection(0, 7, [10.0, 10.0, 50.0, 50.0], 0.5)
+    # Not left out: a false one comes first.
+    assert coco_metrics(truth_of(boxes, 1), [inside_out, right_one])["AP"] == pytest.approx(0.5)
+
+
+def test_a_box_found_twice_counts_once() -> None:
+    places = [[10.0, 10.0, 50.0, 50.0], [100.0, 100.0, 50.0, 50.0]]
+    boxes = [annotation(0, 7, place) for place in places]
+    found = [
+        detection(0, 7, place, probability)
+        for place, probability in zip((places[0], places[0], places[1]), (0.9, 0.8, 0.7), strict=True)
+    ]
+    metrics = coco_metrics(truth_of(boxes, 1), found)
+    assert metrics == pytest.approx(by_load_res(truth_of(boxes, 1), found))
+    assert metrics["AP"] == pytest.approx(
+        (51 + 50 * 2 / 3) / 101
+    )  # 101 recalls, up to 0.50 without a false one
 
 
 def test_quiet(capfd: pytest.CaptureFixture[str]) -> None:
