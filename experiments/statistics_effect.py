@@ -20,7 +20,7 @@ from search_space.genome import Genome
 from search_space.graph import resolve
 
 RESULTS = Path(__file__).parent / "results" / "statistics_effect.jsonl"
-GENOMES = 5
+GENOMES = 4
 
 
 def depth(text: str) -> int:

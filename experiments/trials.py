@@ -39,11 +39,13 @@ class Job:
 
 
 def run_jobs(jobs: Iterable[Job], results: Path, workers: int) -> list[dict[str, Any]]:
-    """Run what has no result yet, and return the results of all of these jobs."""
+    """Run what has no result yet (nothing with 0 workers), and return the results there are."""
     wanted = {job.key: job for job in jobs}
     done = {row["key"]: row for row in read(results) if row["key"] in wanted}
     missing = [job for key, job in wanted.items() if key not in done]
     results.parent.mkdir(parents=True, exist_ok=True)
+    if not missing or not workers:
+        return [done[key] for key in wanted if key in done]
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
     for core in sorted(os.sched_getaffinity(0))[:workers]:
