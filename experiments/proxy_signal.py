@@ -141,7 +141,9 @@ def plot(found: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     rows = sorted(found["rows"], key=lambda row: -np.mean(row["AP"]))
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), width_ratios=(3, 2), layout="constrained")
+    panels = 2 if "tau_longer" in found else 1
+    figure, grid = plt.subplots(1, panels, figsize=(3 + 3.5 * panels, 4), layout="constrained", squeeze=False)
+    axes = grid[0]
     for place, row in enumerate(rows):
         colour = "tab:red" if row["name"] == "SpineNet-49" else "tab:blue"
         axes[0].plot([place] * len(row["AP"]), row["AP"], "o", color=colour, markersize=4)
@@ -151,9 +153,9 @@ def plot(found: dict[str, Any], path: Path) -> None:
     axes[0].set_xticks(range(len(rows)), [row["name"].replace("random-", "") for row in rows], rotation=60)
     axes[0].set_ylabel("AP on the reward split")
     axes[0].set_title("Shipped proxy: one dot a seed, a bar at the mean")
-    axes[1].set_xlabel("AP, shipped proxy (mean of 3 seeds)")
-    axes[1].set_ylabel("AP, three times the steps")
     if "tau_longer" in found:
+        axes[1].set_xlabel("AP, shipped proxy (mean of 3 seeds)")
+        axes[1].set_ylabel("AP, three times the steps")
         axes[1].set_title(f"Kendall tau {found['tau_longer']:.2f}")
     figure.savefig(path, dpi=110)
 
