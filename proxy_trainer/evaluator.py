@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import os
@@ -93,12 +94,22 @@ def _what_was_wanted(error: Exception) -> str:
 
 
 def save_weights(path: Path, trained: Trained) -> None:
-    """Write trained weights and statistics as named arrays; the file appears whole or not at all."""
+    """Write trained weights and statistics as named arrays; the file appears whole or not at all.
+
+    Raises TrialFailed of kind DATA, so that a full disk costs an attempt and no trial.
+    """
     layout = trained.blueprint.layout
     arrays = unflatten(layout.trained, trained.judged.weights)
     arrays |= unflatten(layout.statistics, trained.judged.statistics)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type] # numpy's stub takes the flag allow_pickle for an array
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type] # numpy's stub takes the flag allow_pickle for an array
+        partial.replace(path)
+    except OSError as error:
+        why = f"cannot save weights: {path}: {error.strerror or error}"
+        raise TrialFailed(FailureKind.DATA, f"{why}; make room there, or set keep_weights: 0") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -178,6 +179,14 @@ def test_deadlines_reach_the_training(config: ProxyConfig, cache: Path, tmp_path
     with pytest.raises(TrialFailed) as failure:
         list(ProxyEvaluator(config, cache=cache, weights=tmp_path, deadline=0.0).evaluate(assignment()))
     assert failure.value.kind is FailureKind.TIMEOUT
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_on_a_full_disk_give_the_trial_back(config: ProxyConfig, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / f"00000.{os.getpid()}.partial").symlink_to("/dev/full")
+    with pytest.raises(TrialFailed, match=r"^cannot save weights: .*00000\.npz: No space left") as failure:
+        list(ProxyEvaluator(config, cache=cache, weights=tmp_path).evaluate(assignment()))
+    assert failure.value.kind is FailureKind.DATA
     assert not list(tmp_path.iterdir())
 
 
