@@ -109,6 +109,12 @@ class Campaign(Generic[G]):
         self._failures: Counter[FailureKind] = Counter()
         self._retried: Counter[FailureKind] = Counter()
         self._replay()
+        self._told_before, self._failures_before = self._told, self._failures.copy()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do: `propose` would say Done."""
+        return not self._in_flight and self._told >= self._rules.trials
 
     def propose(self, worker: str = "") -> Assignment | Wait | Done:
         """Hand out the next attempt, storing it first; `worker` says who gets it.
@@ -203,12 +209,15 @@ class Campaign(Generic[G]):
         return trial if trial is not None and trial.running and trial.record.attempt == attempt else None
 
     def _check_failures(self) -> None:
-        failed = self._failures.total()
-        if self._rules.too_many(failed, self._told):
-            kinds = ", ".join(f"{count} {kind}" for kind, count in self._failures.most_common())
+        # Only since this driver opened it: else one bad day would keep it from being resumed for ever.
+        failures = self._failures - self._failures_before
+        failed, ended = failures.total(), self._told - self._told_before
+        if self._rules.too_many(failed, ended):
+            kinds = ", ".join(f"{count} {kind}" for kind, count in failures.most_common())
             raise TooManyFailures(
-                f"campaign {self._name!r}: {failed} of {self._told} trials failed ({kinds}),"
-                f" more than the share of {self._rules.failure_share:g} that it may lose"
+                f"campaign {self._name!r}: {failed} of {ended} trials failed ({kinds}),"
+                f" more than the share of {self._rules.failure_share:g} that it may lose;"
+                f" `nas resume {self._name}` tries on"
             )
 
     def _hand_out_new(self, number: int, worker: str) -> Assignment | Wait:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -318,16 +319,37 @@ def test_too_many_failures_stop_the_campaign(store: Store) -> None:
         handed(campaign.propose())
         campaign.record(number, 1, result)
     message = r"3 of 5 trials failed \(2 timeout, 1 out_of_memory\), more than the share of 0.5"
-    with pytest.raises(TooManyFailures, match=message):
+    with pytest.raises(TooManyFailures, match=rf"{message} that it may lose; `nas resume alpha` tries on"):
         campaign.propose()
-    with pytest.raises(TooManyFailures, match=message):
-        open_campaign(store, Notebook(), rules).propose()
     spent = CampaignRules(trials=5, failure_share=0.5, min_failures=3)
     assert open_campaign(store, Notebook(), spent).propose() == Done()
-    patient = CampaignRules(trials=20, failure_share=0.6, min_failures=3)
-    assert handed(open_campaign(store, Notebook(), patient).propose()).number == 6
-    late = CampaignRules(trials=20, failure_share=0.5, min_failures=4)
-    assert handed(open_campaign(store, Notebook(), late).propose()).number == 6
+
+
+@pytest.mark.parametrize(
+    ("share", "least", "stops"), [(0.5, 3, True), (0.6, 3, False), (0.5, 4, False), (0.4, 4, False)]
+)
+def test_how_many_failures_are_too_many(store: Store, share: float, least: int, stops: bool) -> None:
+    rules = CampaignRules(trials=20, failure_share=share, min_failures=least)
+    campaign = open_campaign(store, Notebook(), rules)
+    for number in range(1, 6):
+        handed(campaign.propose())
+        campaign.record(number, 1, failed(FailureKind.TIMEOUT) if number > 2 else measured(0.1))
+    with pytest.raises(TooManyFailures) if stops else nullcontext():
+        assert handed(campaign.propose()).number == 6
+
+
+def test_a_campaign_that_failed_too_often_can_be_resumed(store: Store) -> None:
+    rules = CampaignRules(trials=20, failure_share=0.5, min_failures=3)
+    campaign = open_campaign(store, Notebook(), rules)
+    for number in range(1, 7):
+        if number == 4:
+            with pytest.raises(TooManyFailures, match="3 of 3 trials failed"):
+                campaign.propose()
+            campaign = open_campaign(store, Notebook(), rules)
+        handed(campaign.propose())
+        campaign.record(number, 1, failed(FailureKind.TIMEOUT if number < 4 else FailureKind.INTERNAL))
+    with pytest.raises(TooManyFailures, match=r"3 of 3 trials failed \(3 internal\)"):
+        campaign.propose()
 
 
 def test_a_controller_may_wait_for_outcomes_but_not_for_nothing(store: Store) -> None:
