@@ -83,6 +83,8 @@ def run(drive: Drive, tick: Callable[[], None]) -> None:
     Raises TooManyFailures, DataFailure, RunnerError.
     """
     config, folder = drive.config, drive.folder
+    if drive.campaign.finished:  # nothing to run, so no engine is started
+        return
     make_evaluator = MakeEvaluator(
         config.evaluator, folder.cache, folder.weights if config.keep_weights else None
     )
