@@ -61,7 +61,7 @@ class Worker:
         self.stop()
         if self._evaluator is None:
             raise RuntimeError("the worker was not made ready")
-        self._items = self._evaluator.evaluate(assignment)
+        self._items = _items(self._evaluator, assignment)
         return self.advance()
 
     def advance(self) -> Progress | Measurement | TrialFailed:
@@ -84,6 +84,11 @@ class Worker:
         if close is not None:
             close()
         self._items = iter(())
+
+
+def _items(evaluator: Evaluator, assignment: Assignment) -> Iterator[Progress | Measurement]:
+    """A generator, so that what `evaluate` raises when it is called comes with the first item too."""
+    yield from evaluator.evaluate(assignment)
 
 
 def _print_to(log: Path) -> None:
