@@ -204,7 +204,7 @@ class _Pool:
         """The worker is gone: record it and hire another, unless none ever gets to work."""
         if slot.starting:
             self._in_vain += 1
-            if self._in_vain >= STARTS_IN_VAIN:
+            if self._in_vain >= STARTS_IN_VAIN and all(each.starting for each in self._all.values()):
                 raise RunnerError(f"{self._in_vain} workers in a row died while they started: {_line(error)}")
         memory = isinstance(error, OutOfMemoryError) or "OutOfMemory" in str(error)
         kind = FailureKind.OUT_OF_MEMORY if memory else FailureKind.LOST_WORKER
