@@ -20,7 +20,7 @@ class CampaignRules:
 
     trials: int
     reward: RewardConfig = field(default_factory=RewardConfig)
-    retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 1})
+    retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
     failure_share: float = 0.5
     min_failures: int = 5
 

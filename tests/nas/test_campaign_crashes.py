@@ -27,7 +27,7 @@ from results_db.writer import Writer
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 TRIALS = 4
-RULES = CampaignRules(trials=TRIALS, min_failures=99)
+RULES = CampaignRules(trials=TRIALS, retries={FailureKind.LOST_WORKER: 1}, min_failures=99)
 WRITES = ("reserve", "start", "observe", "finish", "fail", "give_back")
 
 Facts: TypeAlias = list[tuple[object, ...]]
