@@ -65,23 +65,36 @@ class Recipe:
         for name in ("steps", "batch", "head_convs", "head_width", "evaluation_batch", "detections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"recipe: {name}={getattr(self, name)}, expected at least 1")
-        for name in ("learning_rate", "anchor_size", "anchor_growth", "clip_ratio"):
+        for name in (
+            *("learning_rate", "anchor_size", "anchor_growth", "clip_ratio"),
+            *("focal_alpha", "focal_gamma", "huber_delta", "box_weight"),
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"recipe: {name}={getattr(self, name)}, expected above 0")
         self._check_ranges()
+        self._check_shares()
         _ = self.scaling
 
     def _check_ranges(self) -> None:
         if not 0 <= self.warmup_steps < self.steps:
             raise ValueError(f"recipe: warmup_steps={self.warmup_steps}, expected 0 to {self.steps - 1}")
-        if not 0 < self.jitter[0] <= self.jitter[1]:
-            raise ValueError(f"recipe: jitter={self.jitter}, expected 0 < low <= high")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"recipe: average={self.average}, expected 0 to below 1")
+        if not 0.05 <= self.jitter[0] <= self.jitter[1] <= 20:  # the limits of data/augment.py
+            raise ValueError(f"recipe: jitter={self.jitter}, expected 0.05 <= low <= high <= 20")
         if self.evaluate_every is not None and self.evaluate_every < 1:
             raise ValueError(f"recipe: evaluate_every={self.evaluate_every}, expected at least 1 or nothing")
         if self.statistics_batches < 0:
             raise ValueError(f"recipe: statistics_batches={self.statistics_batches}, expected at least 0")
+
+    def _check_shares(self) -> None:
+        for name in ("average", "momentum", "score_threshold"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"recipe: {name}={getattr(self, name)}, expected 0 to below 1")
+        for name in ("match_iou", "nms_iou"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"recipe: {name}={getattr(self, name)}, expected above 0 and below 1")
+        for name in ("weight_decay", "branch_scale"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"recipe: {name}={getattr(self, name)}, expected at least 0")
 
     @property
     def scaling(self) -> Scaling:

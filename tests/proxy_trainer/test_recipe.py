@@ -29,8 +29,20 @@ from search_space.scaling import Scaling
         ({"clip_ratio": 0}, "clip_ratio=0, expected above 0"),
         ({"steps": 300, "warmup_steps": 300}, "warmup_steps=300, expected 0 to 299"),
         ({"steps": 300, "warmup_steps": -1}, "warmup_steps=-1, expected 0 to 299"),
-        ({"jitter": (0.0, 1.0)}, "jitter=(0.0, 1.0), expected 0 < low <= high"),
-        ({"jitter": (1.2, 0.8)}, "jitter=(1.2, 0.8), expected 0 < low <= high"),
+        ({"jitter": (0.0, 1.0)}, "jitter=(0.0, 1.0), expected 0.05 <= low <= high <= 20"),
+        ({"jitter": (1.2, 0.8)}, "jitter=(1.2, 0.8), expected 0.05 <= low <= high <= 20"),
+        ({"jitter": (1.0, 20.5)}, "jitter=(1.0, 20.5), expected 0.05 <= low <= high <= 20"),
+        ({"momentum": 1.0}, "momentum=1.0, expected 0 to below 1"),
+        ({"momentum": -0.1}, "momentum=-0.1, expected 0 to below 1"),
+        ({"score_threshold": 1.0}, "score_threshold=1.0, expected 0 to below 1"),
+        ({"match_iou": 0.0}, "match_iou=0.0, expected above 0 and below 1"),
+        ({"nms_iou": 1.0}, "nms_iou=1.0, expected above 0 and below 1"),
+        ({"weight_decay": -1e-5}, "weight_decay=-1e-05, expected at least 0"),
+        ({"branch_scale": -1.0}, "branch_scale=-1.0, expected at least 0"),
+        ({"focal_alpha": 0.0}, "focal_alpha=0.0, expected above 0"),
+        ({"focal_gamma": 0.0}, "focal_gamma=0.0, expected above 0"),
+        ({"huber_delta": 0.0}, "huber_delta=0.0, expected above 0"),
+        ({"box_weight": -1.0}, "box_weight=-1.0, expected above 0"),
         ({"average": 1.0}, "average=1.0, expected 0 to below 1"),
         ({"average": -0.1}, "average=-0.1, expected 0 to below 1"),
         ({"evaluate_every": 0}, "evaluate_every=0, expected at least 1 or nothing"),
@@ -67,7 +79,7 @@ def changed(value: Any) -> Any:
         case int():
             return 2 * value
         case float():
-            return 1.5 * value or 0.5
+            return 1.05 * value or 0.5
         case tuple():
             return value[0], value[1] + 0.1
         case _:
