@@ -97,7 +97,6 @@ setup(
         "controller": ["py.typed"],
         "proxy_trainer": ["py.typed"],
         "results_db": ["py.typed"],
-        "results_db.migrations": ["script.py.mako"],
     },
     install_requires=REQUIREMENTS,
     extras_require={
