@@ -28,10 +28,12 @@ def moved_to(log: Path) -> Iterator[TextIO]:
         os.dup2(sink, 2)
         yield terminal
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(saved[0], 1)
-        os.dup2(saved[1], 2)
-        for descriptor in (*saved, sink):
-            os.close(descriptor)
-        terminal.close()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # on a full disk too, or the error would be said to the log
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+            for descriptor in (*saved, sink):
+                os.close(descriptor)
+            terminal.close()
