@@ -1,4 +1,4 @@
-# Two commands set everything up: `make search` and `make test`. Needs Python 3.11+ and make.
+# Two commands set everything up: `make search` and `make test`. Needs Python 3.11 to 3.13 and make.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,7 @@ help:
 	@echo 'PYTHON=python3.12 in front of a command chooses the Python that .venv is made from.'
 
 search: $(STAMP)
-	@if [ -d $(FOLDER) ]; then $(BIN)/nas resume $(CAMPAIGN); else $(BIN)/nas run configs/$(CAMPAIGN).yaml; fi
+	@$(BIN)/nas run configs/$(CAMPAIGN).yaml --continue
 	@[ -e $(FOLDER)/.exported ] || { \
 		$(BIN)/nas export $(CAMPAIGN) --out $(FOLDER)/export && touch $(FOLDER)/.exported; }
 
@@ -47,12 +47,13 @@ lock: $(STAMP)
 # An empty .venv made by an older or broken Python is started again; the stamp comes last, so an
 # installation that was interrupted is gone through again.
 $(STAMP): requirements.lock setup.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "SpineNAS needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+		echo "SpineNAS needs Python 3.11 to 3.13; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." \
 			"Name another: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing into $(VENV) (the first time takes some minutes) ...'
-	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	@$(UV) pip sync --quiet requirements.lock
-	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@{ $(BIN)/python -m pip install --quiet uv==$(UV_VERSION) && $(UV) pip sync --quiet requirements.lock; } || { \
+		echo 'uv did not do it; installing with pip ...'; \
+		$(BIN)/python -m pip install --quiet -r requirements.lock; }
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
