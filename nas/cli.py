@@ -16,6 +16,7 @@ from nas import cli_data
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+LAST = 2**31 - 1  # trial numbers beyond it fit no database
 
 app = typer.Typer(
     help="Search for scale-permuted detection backbones.",
@@ -69,7 +70,10 @@ def run(
 
     loaded = load(config)
     if name is not None:
-        loaded = dataclasses.replace(loaded, name=name)
+        try:
+            loaded = dataclasses.replace(loaded, name=name)
+        except ValueError as error:
+            raise typer.BadParameter(f"--name: {error}") from error
     where = folders.root(root)
     if go_on and (where / loaded.name).exists():
         same(where, loaded)
@@ -128,7 +132,7 @@ def top(
 @app.command()
 def show(
     name: Name,
-    number: Annotated[int, typer.Argument(help="The trial's number.", show_default=False)],
+    number: Annotated[int, typer.Argument(min=0, max=LAST, help="The trial's number.", show_default=False)],
     as_json: AsJson = False,
     root: Root = None,
 ) -> None:
@@ -150,7 +154,9 @@ def show(
 def export(
     name: Name,
     out: Annotated[Path, typer.Option("--out", help="Where to write it.", show_default=False)],
-    number: Annotated[int | None, typer.Option("--trial", help="Another trial than the best.")] = None,
+    number: Annotated[
+        int | None, typer.Option("--trial", min=0, max=LAST, help="Another trial than the best.")
+    ] = None,
     root: Root = None,
 ) -> None:
     """Write the winner as a spec file and a full-size Keras backbone, checked by rebuilding both."""
@@ -163,6 +169,9 @@ def export(
         found = (store.trial(name, number),) if number is not None else store.top(name, 1)
         if not found:
             raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to export")
+        if found[0].reward is None:
+            state = found[0].status.value
+            raise Refusal(f"campaign {name!r}: trial {found[0].number} is {state}, expected a finished one")
         with engine_noise.moved_to(place.log):
             from nas.export.run import export_trial
 

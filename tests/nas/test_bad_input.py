@@ -140,6 +140,20 @@ def test_a_trial_that_does_not_exist(nas: Nas, written: Written) -> None:
     assert nas("run", written()).code == 0
 
     _is_one_line(nas("show", "small", "99"), ["no trial 99"])
+    _is_one_line(nas("show", "small", "9" * 20), ["number", "2147483647"])
+
+
+def test_another_name_that_is_none(nas: Nas, home: Path, written: Written) -> None:
+    _is_one_line(nas("run", written(), "--name", "my run"), ["--name", "'my run'", "letters"])
+    assert not home.exists()
+
+
+def test_a_trial_that_failed_is_not_exported(nas: Nas, written: Written, tmp_path: Path) -> None:
+    everything = {"failures": {"share": 1.0}, "budget": {"trials": 2}}
+    nas("run", written({"evaluator": {"kind": "synthetic", "failures": 1.0}} | everything))
+
+    _is_one_line(nas("export", "small", "--trial", "1", "--out", tmp_path / "x"), ["trial 1 is failed"])
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_database_of_a_later_version(nas: Nas, home: Path, written: Written) -> None:
