@@ -109,7 +109,7 @@ def _started(*arguments: str | Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_heeds_interrupts,
+        preexec_fn=_heeds_interrupts,  # noqa: PLW1509 - sets one signal, takes no lock
     )
 
 
