@@ -184,7 +184,9 @@ def test_deadlines_reach_the_training(config: ProxyConfig, cache: Path, tmp_path
 
 def test_weights_on_a_full_disk_give_the_trial_back(config: ProxyConfig, cache: Path, tmp_path: Path) -> None:
     (tmp_path / f"00000.{os.getpid()}.partial").symlink_to("/dev/full")
-    with pytest.raises(TrialFailed, match=r"^data: cannot save weights: .*00000\.npz: No space left") as failure:
+    with pytest.raises(
+        TrialFailed, match=r"^data: cannot save weights: .*00000\.npz: No space left"
+    ) as failure:
         list(ProxyEvaluator(config, cache=cache, weights=tmp_path).evaluate(assignment()))
     assert failure.value.kind is FailureKind.DATA
     assert not list(tmp_path.iterdir())
