@@ -99,8 +99,10 @@ def test_a_measurement_is_complete(evaluator: ProxyEvaluator, warm: list[dict[st
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["AR_100"] > 0
     _, clock = run(evaluator, ONE_BLOCK, 0, 9)
-    phases = clock["seconds_start"] + clock["seconds_train"] + clock["seconds_statistics"]
-    assert clock["seconds"] == pytest.approx(phases + clock["seconds_evaluate"])
+    phases = [seconds for name, seconds in clock.items() if name.startswith("seconds_")]
+    assert len(phases) == 4
+    # The phases lie side by side within the whole.
+    assert sum(phases) <= clock["seconds"]
     assert min(clock.values()) > 0
     assert clock["memory_mb"] > 100
 
