@@ -259,13 +259,13 @@ class Campaign(Generic[G]):
     def _judge(self, result: Measurement | TrialFailed) -> tuple[Measurement, float] | Failure:
         """The measurement with its reward, or why there is none."""
         if isinstance(result, TrialFailed):
-            return Failure(result.kind, result.message)
+            return Failure(result.kind, result.message, result.provenance)
         try:
             return result, reward(self._rules.reward, result.metrics)
         except NoReward as error:
-            return Failure(FailureKind.INTERNAL, str(error))
+            return Failure(FailureKind.INTERNAL, str(error), result.provenance)
         except NotFinite as error:
-            return Failure(FailureKind.DIVERGED, str(error))
+            return Failure(FailureKind.DIVERGED, str(error), result.provenance)
 
     def _fail(self, trial: _InFlight[G], failure: Failure) -> None:
         number, attempt, kind = trial.record.number, trial.record.attempt, failure.kind

@@ -18,19 +18,28 @@ EvaluatorConfig: TypeAlias = ProxyConfig | SyntheticConfig
 class MakeEvaluator:
     """Called without arguments, in whatever process: a value, so that it can be sent there.
 
-    Trainers are imported when it is called: what only sends it loads no TensorFlow.
+    `threads` and `deadline` (seconds for one attempt) are the runner's words. Trainers are imported
+    when it is called: what only sends it loads no TensorFlow.
     """
 
     config: EvaluatorConfig
     cache: Path
     weights: Path | None
+    threads: int = 1
+    deadline: float | None = None
 
     def __call__(self) -> Evaluator:
         match self.config:
             case ProxyConfig():
                 from proxy_trainer.evaluator import ProxyEvaluator
 
-                return ProxyEvaluator(self.config, cache=self.cache, weights=self.weights)
+                return ProxyEvaluator(
+                    self.config,
+                    cache=self.cache,
+                    weights=self.weights,
+                    deadline=self.deadline,
+                    threads=self.threads,
+                )
             case SyntheticConfig():
                 from proxy_trainer.synthetic import SyntheticEvaluator
 

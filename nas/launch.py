@@ -86,7 +86,12 @@ def run(drive: Drive, tick: Callable[[], None]) -> None:
     if drive.campaign.finished:  # nothing to run, so no engine is started
         return
     make_evaluator = MakeEvaluator(
-        config.evaluator, folder.cache, folder.weights if config.keep_weights else None
+        config.evaluator,
+        folder.cache,
+        folder.weights if config.keep_weights else None,
+        threads=1 if isinstance(config.runner, SerialOptions) else config.runner.cpus_per_worker,
+        # Ray's workers are ended from outside, even in the middle of a step.
+        deadline=config.runner.timeout_seconds if isinstance(config.runner, SerialOptions) else None,
     )
     finished = -1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ import tensorflow as tf
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from proxy_trainer.data.errors import DataError
-from proxy_trainer.data.image_set import open_split
+from proxy_trainer.data.image_set import data_hash, open_split
 from proxy_trainer.memory import PeakMemory
 from proxy_trainer.network.weights import unflatten
 from proxy_trainer.protocol import TrialFailed
+from proxy_trainer.provenance import code_version, process
 from proxy_trainer.runtime import prepare
 from proxy_trainer.training import Trained, train
 from search_space.genome import Genome, InvalidGenome
@@ -34,32 +36,50 @@ class ProxyEvaluator:
 
     Raises DataError when it is made, if the data cannot be opened. `weights` is the folder where
     each trial's weights go, as `NUMBER.npz`; without it none are kept. `deadline` in seconds ends
-    a trial as TIMEOUT between two steps; a step that hangs is the runner's to end.
+    a trial as TIMEOUT between two steps; a step that hangs is the runner's to end. With more than
+    one of `threads`, equal trials may differ in the last bits.
     """
 
     def __init__(
-        self, config: ProxyConfig, *, cache: Path, weights: Path | None = None, deadline: float | None = None
+        self,
+        config: ProxyConfig,
+        *,
+        cache: Path,
+        weights: Path | None = None,
+        deadline: float | None = None,
+        threads: int = 1,
     ) -> None:
         self._config = config
         self._weights = weights
         self._deadline = math.inf if deadline is None else deadline
-        self._device = prepare()
+        device = prepare(threads)
         resolution = config.recipe.resolution
         self._train_set, self._reward_set = (
             open_split(config.data, config.splits, split, resolution, cache)
             for split in (Split.TRAIN, Split.REWARD)
         )
+        self._provenance = {
+            "code": code_version(),
+            "recipe": config.recipe.hash,
+            "data": data_hash(self._train_set, self._reward_set),
+            "classes": json.dumps([each.name for each in self._train_set.categories]),
+            "device": device,
+            **process(),
+            **{name: version(name) for name in VERSIONED},
+        }
 
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
         """Progress while the proxy trains, then its measurement. Raises TrialFailed."""
         try:
             yield from self._evaluate(assignment)
+        except TrialFailed as failed:
+            raise self._failed(failed.kind, failed.message) from failed
         except InvalidGenome as error:
-            raise TrialFailed(FailureKind.INVALID, str(error)) from error
+            raise self._failed(FailureKind.INVALID, str(error)) from error
         except DataError as error:
-            raise TrialFailed(FailureKind.DATA, str(error)) from error
+            raise self._failed(FailureKind.DATA, str(error)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-            raise TrialFailed(FailureKind.OUT_OF_MEMORY, _what_was_wanted(error)) from error
+            raise self._failed(FailureKind.OUT_OF_MEMORY, _what_was_wanted(error)) from error
         finally:
             # Compiled functions refer to their detector and back; without this their graphs pile up.
             gc.collect()
@@ -74,17 +94,12 @@ class ProxyEvaluator:
                 if self._weights is not None:
                     save_weights(self._weights / f"{assignment.number:05d}.npz", event)
                 metrics = event.metrics | {"memory_mb": memory.megabytes()}
-                yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance())
+                yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance)
             else:
                 yield event
 
-    def _provenance(self) -> dict[str, str]:
-        return {
-            "device": self._device,
-            "recipe": self._config.recipe.hash,
-            "data": self._train_set.content_hash,
-            **{name: version(name) for name in VERSIONED},
-        }
+    def _failed(self, kind: FailureKind, message: str) -> TrialFailed:
+        return TrialFailed(kind, message, self._provenance)
 
 
 def _what_was_wanted(error: Exception) -> str:

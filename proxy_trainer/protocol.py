@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 
 class TrialFailed(Exception):
-    """A trial that can give no measurement, and why; raised by whoever knows the kind."""
+    """A trial that can give no measurement, and why; raised by whoever knows the kind.
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(kind, message)
+    `provenance` says where it was tried, as that of a measurement does.
+    """
+
+    def __init__(
+        self, kind: FailureKind, message: str, provenance: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        # All in `args`: that is what travels between processes.
+        super().__init__(kind, message, dict(provenance))
         self.kind = kind
         self.message = message
+        self.provenance = dict(provenance)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,11 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 def load_arrays(path: Path) -> Arrays:
     """The weights that a trial kept, by path. Raises OSError, or ValueError for no such file of arrays."""
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: not a whole file of arrays ({error})") from error
 
 
 def fresh_arrays(plan: Plan, size: int, seed: int) -> Arrays:
@@ -35,14 +40,17 @@ def fresh_arrays(plan: Plan, size: int, seed: int) -> Arrays:
 
 
 def run_plan(plan: Plan, arrays: Arrays, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """The endpoints of a network on normalised images, by name ("P3"), as the proxies compute them.
+    """The outputs of a network on normalised images, as the proxies compute them.
 
-    Raises ValueError if an array is missing or has another shape than the plan declares.
+    By name: the endpoints ("P3") and, with heads, what they say of each ("class3", "box3"). Raises
+    ValueError if an array is missing or has another shape than the plan declares.
     """
     layout = Layout.of(declare(plan, images.shape[1]))
     vectors = tuple(tf.constant(flatten(part, arrays)) for part in (layout.trained, layout.statistics))
     outputs, _ = forward(plan, layout, (vectors[0], vectors[1]), tf.constant(images), training=False)
-    return {f"P{level}": outputs[name][0].numpy() for level, name in plan.outputs.items()}
+    found = {f"P{level}": outputs[name][0].numpy() for level, name in plan.outputs.items()}
+    heads = [f"{what}{level}" for what in ("class", "box") for level in plan.outputs]
+    return found | {name: x.numpy() for name, x in zip(heads, outputs.get("head", ()), strict=False)}
 
 
 def save_keras(plan: Plan, arrays: Arrays, size: int, path: Path) -> None:

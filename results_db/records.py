@@ -29,10 +29,11 @@ class TrialStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt or a trial gave no measurement."""
+    """Why an attempt or a trial gave no measurement; `provenance` is the attempt's, as far as it is known."""
 
     kind: FailureKind
     message: str
+    provenance: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

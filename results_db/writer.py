@@ -208,6 +208,7 @@ class Writer:
         row.seconds = max(0.0, (moment - row.started).total_seconds())  # the clock may have been set back
         if failure is not None:
             row.failure_kind, row.failure_message = failure.kind, failure.message
+            row.provenance = dict(failure.provenance)
         return row
 
     def _end(self, session: Session, trial: TrialRow, status: TrialStatus, moment: datetime) -> None:

@@ -16,7 +16,10 @@ class ExportMismatch(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written, and how far the rebuilt networks were from the searched ones."""
+    """What was written, and how far the rebuilt networks were from the searched ones.
+
+    `no_picture` says why what the proxy finds could not be drawn, where that was to be done.
+    """
 
     trial: int
     files: tuple[Path, ...]
@@ -24,6 +27,7 @@ class ExportReport:
     flops: int
     backbone_difference: float
     proxy_difference: float | None
+    no_picture: str | None = None
 
     def __str__(self) -> str:
         proxy = (
@@ -37,6 +41,7 @@ class ExportReport:
                 f"trial {self.trial}, full-size backbone at {INPUT_SIZE} px: {size}",
                 f"rebuilt from the files: same parameters, outputs equal to {self.backbone_difference:.1e}",
                 proxy,
+                *(() if self.no_picture is None else (f"no picture of what it finds: {self.no_picture}",)),
                 *(f"wrote {path}" for path in self.files),
             )
         )

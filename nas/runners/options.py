@@ -8,18 +8,27 @@ from typing import ClassVar, Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SerialOptions:
-    """One trial after the other in the campaign's own process."""
+    """One trial after the other in the campaign's own process, on one thread.
+
+    `timeout_seconds` is how long one attempt may take, as far as its evaluator can tell: a step that
+    hangs is ended by the Ray runner only.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     kind: Literal["serial"]
+    timeout_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_timeout(self.timeout_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayOptions:
     """A pool of Ray actors, on this machine or, where RAY_ADDRESS is set, on a cluster.
 
-    `workers`: null for as many as the CPUs allow. `timeout_seconds` is how long one attempt may take.
+    `workers`: null for as many as cores, memory, GPUs and the trials left allow. `timeout_seconds` is
+    how long one attempt may take.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -39,10 +48,12 @@ class RayOptions:
             raise ValueError(
                 f"gpus_per_worker={self.gpus_per_worker}, expected a share of one, or a whole number"
             )
-        if self.timeout_seconds is not None and self.timeout_seconds <= 0:
-            raise ValueError(
-                f"timeout_seconds={self.timeout_seconds}, expected above 0, or null for no limit"
-            )
+        _check_timeout(self.timeout_seconds)
+
+
+def _check_timeout(seconds: float | None) -> None:
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"timeout_seconds={seconds}, expected above 0, or null for no limit")
 
 
 RunnerOptions: TypeAlias = SerialOptions | RayOptions

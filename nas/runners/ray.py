@@ -19,13 +19,16 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from nas.campaign import Campaign, Done
+from nas.runners.capacity import local_workers
 from nas.runners.options import RayOptions
 from nas.runners.worker import Place, RunnerError, Worker
 from proxy_trainer.protocol import Evaluator, TrialFailed
+from results_db.records import TrialStatus
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 TURN_SECONDS: Final = 0.2
 STARTS_IN_VAIN: Final = 3
+ENDED: Final = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 OBJECT_STORE_BYTES: Final = 100 * 2**20  # results are small: data reaches the workers through files
 
 
@@ -52,7 +55,9 @@ def run(
     Each worker calls `make_evaluator` once. On this machine workers print to `log`. Raises
     RunnerError; KeyboardInterrupt passes through, as everything does, once all workers are gone.
     """
-    with _engine(options) as workers:
+    snapshot = campaign.snapshot()
+    left = snapshot.budget - sum(snapshot.counts[status] for status in ENDED)
+    with _engine(options, max(1, left)) as workers:
         pool = _Pool(campaign, make_evaluator, options, workers, log)
         try:
             while not pool.finished:
@@ -63,11 +68,12 @@ def run(
 
 
 @contextmanager
-def _engine(options: RayOptions) -> Iterator[int]:
+def _engine(options: RayOptions, left: int) -> Iterator[int]:
     """Ray, started here unless it runs already or elsewhere; yields the number of workers."""
     started = not ray.is_initialized()
+    here = options.workers or local_workers(options.cpus_per_worker, left)
     if started:
-        _connect(options)
+        _connect(here * options.cpus_per_worker)
     try:
         total = ray.cluster_resources()  # type: ignore[no-untyped-call] # Ray's own omission
         if not os.environ.get("RAY_ADDRESS") and options.gpus_per_worker > total.get("GPU", 0):
@@ -75,13 +81,24 @@ def _engine(options: RayOptions) -> Iterator[int]:
                 f"runner: gpus_per_worker={options.gpus_per_worker:g}, but this machine has "
                 f"{total.get('GPU', 0):g}; set it to 0"
             )
-        yield options.workers or max(1, int(total.get("CPU", 1)) // options.cpus_per_worker)
+        if started and not os.environ.get("RAY_ADDRESS"):
+            bearable = here
+        else:
+            bearable = min(left, int(total.get("CPU", 1)) // options.cpus_per_worker)
+        if options.gpus_per_worker:
+            bearable = min(bearable, _workers_by_gpu(total.get("GPU", 0), options.gpus_per_worker))
+        yield options.workers or max(1, bearable)
     finally:
         if started:
             ray.shutdown()
 
 
-def _connect(options: RayOptions) -> None:
+def _workers_by_gpu(gpus: float, share: float) -> int:
+    """A share never spans two GPUs."""
+    return int(gpus) * int(1 / share) if share <= 1 else int(gpus // share)
+
+
+def _connect(cpus: int) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
@@ -90,7 +107,6 @@ def _connect(options: RayOptions) -> None:
             _check_reachable(address)
             ray.init(**quiet)
             return
-        cpus = options.workers * options.cpus_per_worker if options.workers else len(os.sched_getaffinity(0))
         # "local": by default Ray would join whatever cluster was last started on this machine.
         ray.init(
             "local", num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet

@@ -69,7 +69,7 @@ class Worker:
         try:
             return next(self._items)
         except TrialFailed as failure:
-            return TrialFailed(failure.kind, failure.message)
+            return TrialFailed(failure.kind, failure.message, failure.provenance)
         except StopIteration:
             return TrialFailed(FailureKind.INTERNAL, "the evaluator ended without a measurement")
         except MemoryError as error:

@@ -108,6 +108,14 @@ def open_split(
     return _image_set(chosen, cache, rows, resolution)
 
 
+def data_hash(train: ImageSet, reward: ImageSet) -> str:
+    """One hash of the two splits that a trial's reward depends on."""
+    digest = hashlib.blake2b(digest_size=16)
+    for images in (train, reward):
+        digest.update(images.content_hash.encode() + b"\n")
+    return digest.hexdigest()
+
+
 def split_record(config: DataConfig, splits: Splits, cache_dir: Path) -> SplitRecord:
     """Which image ids belong to which split (bad pictures among them), to be stored with a campaign."""
     config = on_disk(config, cache_dir)

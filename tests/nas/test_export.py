@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -11,10 +15,12 @@ import yaml
 from typer.testing import CliRunner
 
 from nas.cli import app
+from nas.export.compare import Facts, compare
 from nas.export.report import INPUT_SIZE, ExportMismatch
-from nas.export.run import _compare
 from nas.folder import CampaignFolder
 from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import RenderedData
+from proxy_trainer.data.errors import DataError
 from proxy_trainer.network.plan import backbone_plan
 from proxy_trainer.rebuild import fresh_arrays, load_arrays, save_keras
 from proxy_trainer.recipe import Recipe
@@ -78,6 +84,16 @@ def best(campaign: CampaignFolder) -> Genome:
         return Genome.from_text(store.top("tiny", 1)[0].genome)
 
 
+@pytest.fixture
+def facts(campaign: CampaignFolder) -> Facts:
+    """Of the winner, as stored."""
+    with Store.read(campaign.database) as store:
+        number = store.top("tiny", 1)[0].number
+        metrics = {each.name: each.value for each in store.metrics("tiny", number) if each.final}
+        provenance = store.attempts("tiny", number)[-1].provenance
+    return Facts(number, metrics, tuple(json.loads(provenance["classes"])), provenance)
+
+
 PROXY = ProxyConfig(recipe=Recipe(**RECIPE))  # type: ignore[arg-type] # mypy sees one type for all values
 
 
@@ -96,6 +112,7 @@ def test_the_spec_is_the_searched_network(exported: Path, best: Genome) -> None:
     assert (spec.expected.params, spec.expected.flops) == (cost.params, cost.flops)
     assert spec.proxy is not None
     assert spec.proxy["recipe"]["steps"] == 2  # type: ignore[index,call-overload] # JSON
+    assert spec.proxy["classes"] == list(RenderedData().classes)
     assert spec.provenance["campaign"] == "tiny"
 
 
@@ -107,36 +124,105 @@ def test_only_the_best_weights_were_kept(campaign: CampaignFolder, exported: Pat
     assert all(np.array_equal(stored[name], copied[name]) for name in stored)
 
 
-def test_what_was_exported_passes_again(exported: Path, best: Genome) -> None:
-    report = _compare(exported, best, 1, PROXY)
+def test_what_was_exported_passes_again(exported: Path, best: Genome, facts: Facts) -> None:
+    report = compare(exported, best, facts, PROXY)
     assert report.backbone_difference <= 1e-4
     assert report.proxy_difference is not None
 
 
-def test_another_genome_is_refused(exported: Path, best: Genome) -> None:
+def test_another_genome_is_refused(exported: Path, best: Genome, facts: Facts) -> None:
     first = best.blocks[0]
     other = dataclasses.replace(first, level=first.level - 1)
     wrong = dataclasses.replace(best, blocks=(other, *best.blocks[1:]))
     with pytest.raises(ExportMismatch, match="not the genome"):
-        _compare(exported, wrong, 1, PROXY)
+        compare(exported, wrong, facts, PROXY)
 
 
-def test_a_backbone_with_other_weights_is_refused(exported: Path, best: Genome, tmp_path: Path) -> None:
+def test_a_backbone_with_other_weights_is_refused(
+    exported: Path, best: Genome, facts: Facts, tmp_path: Path
+) -> None:
     copy = _copied(exported, tmp_path)
     plan = backbone_plan(best, Scaling())
     save_keras(plan, fresh_arrays(plan, INPUT_SIZE, 99), INPUT_SIZE, copy / "backbone.keras")
     with pytest.raises(ExportMismatch, match="outputs differ"):
-        _compare(copy, best, 1, PROXY)
+        compare(copy, best, facts, PROXY)
 
 
-def test_a_spec_with_other_expectations_is_refused(exported: Path, best: Genome, tmp_path: Path) -> None:
+def test_a_spec_with_other_expectations_is_refused(
+    exported: Path, best: Genome, facts: Facts, tmp_path: Path
+) -> None:
     copy = _copied(exported, tmp_path)
     spec = read_spec(copy / "spec.yaml")
     assert spec.expected is not None
     expected = dataclasses.replace(spec.expected, params=spec.expected.params + 1)
     write_spec(dataclasses.replace(spec, expected=expected), copy / "spec.yaml")
     with pytest.raises(ExportMismatch, match="parameters"):
-        _compare(copy, best, 1, PROXY)
+        compare(copy, best, facts, PROXY)
+
+
+def test_a_spec_with_other_classes_is_refused(
+    exported: Path, best: Genome, facts: Facts, tmp_path: Path
+) -> None:
+    copy = _copied(exported, tmp_path)
+    spec = read_spec(copy / "spec.yaml")
+    assert spec.proxy is not None
+    write_spec(dataclasses.replace(spec, proxy={**spec.proxy, "classes": ["one"]}), copy / "spec.yaml")
+    with pytest.raises(ExportMismatch, match="weights that were kept are not its own"):
+        compare(copy, best, facts, PROXY)
+
+
+def test_other_parameters_than_were_measured_are_refused(exported: Path, best: Genome, facts: Facts) -> None:
+    measured = dataclasses.replace(facts, metrics={**facts.metrics, "parameters": 5.0})
+    with pytest.raises(ExportMismatch, match="5 measured"):
+        compare(exported, best, measured, PROXY)
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda data: data[:-2000], lambda data: b"x" * len(data)])
+def test_weights_that_broke_are_refused_in_one_line(
+    campaign: CampaignFolder, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    root = _copied_campaign(campaign, tmp_path)
+    (kept,) = (root / "tiny" / "weights").glob("*.npz")
+    kept.write_bytes(damage(kept.read_bytes()))
+    out = tmp_path / "out"
+    ran = CliRunner().invoke(app, ["export", "tiny", "--out", str(out), "--root", str(root)])
+    assert isinstance(ran.exception, ExportMismatch)
+    assert "not a whole file of arrays" in str(ran.exception)
+    assert not out.exists()
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(
+    campaign: CampaignFolder, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported, out)
+    (out / "notes.txt").write_text("mine")
+    root = _copied_campaign(campaign, tmp_path)
+    shutil.rmtree(root / "tiny" / "weights")
+    monkeypatch.chdir(out)
+    ran = CliRunner().invoke(app, ["export", "tiny", "--out", ".", "--root", str(root)])
+    assert ran.exit_code == 0, ran.output
+    assert {path.name for path in out.iterdir()} == {"spec.yaml", "backbone.keras", "notes.txt"}
+
+
+def test_data_that_moved_cost_the_picture_only(
+    campaign: CampaignFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> NoReturn:
+        raise DataError("images: no such directory")
+
+    monkeypatch.setattr("nas.export.run.open_split", gone)
+    out = tmp_path / "out"
+    root = campaign.path.parent
+    ran = CliRunner().invoke(app, ["export", "tiny", "--out", str(out), "--root", str(root)])
+    assert ran.exit_code == 0, ran.output
+    assert "no picture of what it finds: images: no such directory" in ran.output
+    assert not (out / "detections.png").exists()
+
+
+def _copied_campaign(campaign: CampaignFolder, to: Path) -> Path:
+    shutil.copytree(campaign.path, to / "root" / "tiny")
+    return to / "root"
 
 
 def _copied(exported: Path, to: Path) -> Path:
