@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -92,6 +93,13 @@ class CampaignConfig:
             raise ValueError(f"name={self.name[:80]!r}, expected letters, digits, '.', '_', '-' (at most 64)")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed}, expected 0 to 2**63 - 1")
+        if self.reward.metric not in self.evaluator.metrics:
+            near = difflib.get_close_matches(self.reward.metric, self.evaluator.metrics, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.evaluator.metrics)}"
+            raise ValueError(
+                f"reward: metric={self.reward.metric!r} is not measured by the evaluator "
+                f"{self.evaluator.kind!r}; {hint}"
+            )
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
 
@@ -131,8 +139,10 @@ def load(path: Path) -> CampaignConfig:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except YamlError as error:
         raise ConfigError(str(error)) from error
+    base = path.absolute().parent
     try:
-        return _absolute(from_json(file.data), path.absolute().parent)
+        config = _absolute(from_json(file.data), base)
+        return dataclasses.replace(config, database=_sqlite_from(config.database, base))
     except Refused as error:
         raise ConfigError(f"{file.where(error.keys)}: {error}") from error
 
@@ -151,7 +161,22 @@ def _absolute(value: T, base: Path) -> T:
     for entry in dataclasses.fields(value):  # type: ignore[arg-type]  # T is always one of our dataclasses
         inside = getattr(value, entry.name)
         if isinstance(inside, Path):
-            changes[entry.name] = base / inside.expanduser()
+            changes[entry.name] = base / _expanded(inside)
         elif dataclasses.is_dataclass(inside) and not isinstance(inside, type):
             changes[entry.name] = _absolute(inside, base)
     return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # as above
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: {error}; write the path out") from error
+
+
+def _sqlite_from(url: str | None, base: Path) -> str | None:
+    """A SQLite URL whose file counts from `base`; any other as it is."""
+    scheme, found, file = (url or "").partition(":///")
+    if not found or not scheme.startswith("sqlite") or not file or file.startswith((":memory:", "file:")):
+        return url
+    return f"{scheme}:///{base / file}"

@@ -14,6 +14,7 @@ def expected() -> tuple[type[Exception], ...]:
     from nas.config import ConfigError
     from nas.export.report import ExportMismatch
     from nas.folder import FolderError
+    from nas.launch import DataChanged
     from nas.reward import NoReward, NotFinite
     from nas.runners.worker import RunnerError
     from nas.validation import Refused
@@ -29,6 +30,7 @@ def expected() -> tuple[type[Exception], ...]:
         CacheError,
         ConfigError,
         ControllerStuck,
+        DataChanged,
         DataError,
         DataFailure,
         ExportMismatch,

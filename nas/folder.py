@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from proxy_trainer.data.splits import SplitRecord
 
 DEFAULT_ROOT: Final = "campaigns"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -64,6 +68,11 @@ class CampaignFolder:
         descriptor = os.open(self._address, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(url + "\n")
+
+    def record_splits(self, splits: SplitRecord) -> None:
+        """Write down which image ids belong to which split, as JSON, for whoever uses them later."""
+        ids = {split.value: splits.ids[split] for split in sorted(splits.ids)}
+        (self.path / "splits.json").write_text(json.dumps(ids) + "\n", encoding="utf-8")
 
     @property
     def _address(self) -> Path:

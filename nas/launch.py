@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, assert_never
 
-import nas
 from controller.config import build
 from nas import folder as folders
 from nas.campaign import Campaign, TooManyFailures
@@ -19,11 +18,18 @@ from nas.evaluators import MakeEvaluator
 from nas.folder import CampaignFolder, FolderError
 from nas.runners.options import RayOptions, SerialOptions
 from proxy_trainer.config import ProxyConfig
-from results_db.records import NewCampaign
+from proxy_trainer.data.splits import SplitRecord
+from proxy_trainer.provenance import code_version
+from results_db.errors import CampaignExists
+from results_db.records import ENDED, NewCampaign
 from results_db.store import Store
 from search_space.genome import Genome
 
 VERSIONED: Final = ("numpy", "tensorflow", "keras", "ray", "sqlalchemy")
+
+
+class DataChanged(RuntimeError):
+    """The data of a campaign are not those it began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,24 @@ def create(config: CampaignConfig, root: Path) -> CampaignFolder:
     def fill(folder: CampaignFolder) -> None:
         if config.database is not None:
             folder.record_database(config.database)
+        data = _data(config, folder.cache)
+        if data is not None:
+            folder.record_splits(data.splits)
         with Store.create(folder.database) as store:
-            store.add(_new(config, folder.cache))
+            _add(store, _new(config, data))
 
     return folders.create(root, config.name, fill)
+
+
+def _add(store: Store, new: NewCampaign) -> None:
+    """Add it, or take over what a start left behind that was cut off before its folder was there."""
+    try:
+        store.add(new)
+    except CampaignExists:
+        stored = store.campaign(new.name)
+        same = (stored.config_hash, stored.data_hash) == (new.config_hash, new.data_hash)
+        if not same or store.trials(new.name) or store.fence(new.name).token:
+            raise
 
 
 def same(root: Path, config: CampaignConfig) -> None:
@@ -70,11 +90,29 @@ def find(root: Path, name: str) -> tuple[CampaignFolder, CampaignConfig]:
 
 @contextmanager
 def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
-    """The campaign, with this process as its one driver. Raises CampaignBusy and other StorageErrors."""
+    """The campaign, with this process as its one driver.
+
+    Raises DataChanged, DataError, CampaignBusy and other StorageErrors.
+    """
     space = config.space.build()
-    with Store.open(folder.database) as store, store.take(config.name) as writer:
-        campaign = Campaign(writer, config.rules, space, build(config.controller, space))
-        yield Drive(campaign, config, folder, store)
+    with Store.open(folder.database) as store:
+        _check_data(store, config, folder.cache)
+        with store.take(config.name) as writer:
+            campaign = Campaign(writer, config.rules, space, build(config.controller, space))
+            yield Drive(campaign, config, folder, store)
+
+
+def _check_data(store: Store, config: CampaignConfig, cache: Path) -> None:
+    """Trials on other data would not be comparable with those that are stored."""
+    counts = store.counts(config.name)
+    if sum(counts[status] for status in ENDED) >= config.budget.trials:
+        return
+    data, stored = _data(config, cache), store.campaign(config.name)
+    if data is not None and (data.hash, data.splits.content_hash) != (stored.data_hash, stored.splits_hash):
+        raise DataChanged(
+            f"campaign {config.name!r}: its data are not what they were when it began "
+            f"({data.hash[:8]}, then {stored.data_hash[:8]}); put them back, or start a new campaign"
+        )
 
 
 def run(drive: Drive, tick: Callable[[], None]) -> None:
@@ -132,29 +170,41 @@ def keep_best_weights(drive: Drive) -> None:
             file.unlink(missing_ok=True)
 
 
-def _new(config: CampaignConfig, cache: Path) -> NewCampaign:
-    recipe_hash = data_hash = splits_hash = ""
-    if isinstance(config.evaluator, ProxyConfig):
-        from proxy_trainer.data.config import Split
-        from proxy_trainer.data.image_set import open_split, split_record
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What a campaign's trials train on and are judged by."""
 
-        data, splits, recipe = config.evaluator.data, config.evaluator.splits, config.evaluator.recipe
-        recipe_hash = recipe.hash
-        splits_hash = split_record(data, splits, cache).content_hash
-        # Both are decoded into the cache here, once, rather than by all workers at the same time.
-        opened = [
-            open_split(data, splits, split, recipe.resolution, cache) for split in (Split.TRAIN, Split.REWARD)
-        ]
-        data_hash = opened[0].content_hash
+    hash: str
+    splits: SplitRecord
+
+
+def _data(config: CampaignConfig, cache: Path) -> _Data | None:
+    """Read the data, decoding them into the cache once rather than by all workers at the same time.
+
+    None for an evaluator without data. Raises DataError, CacheError.
+    """
+    if not isinstance(config.evaluator, ProxyConfig):
+        return None
+    from proxy_trainer.data.config import Split
+    from proxy_trainer.data.image_set import data_hash, open_split, split_record
+
+    data, splits, recipe = config.evaluator.data, config.evaluator.splits, config.evaluator.recipe
+    train, reward = (
+        open_split(data, splits, split, recipe.resolution, cache) for split in (Split.TRAIN, Split.REWARD)
+    )
+    return _Data(data_hash(train, reward), split_record(data, splits, cache))
+
+
+def _new(config: CampaignConfig, data: _Data | None) -> NewCampaign:
     return NewCampaign(
         name=config.name,
         seed=config.seed,
         config=config.to_json(),
         config_hash=config.hash,
-        code_version=nas.__version__,
-        recipe_hash=recipe_hash,
-        data_hash=data_hash,
-        splits_hash=splits_hash,
+        code_version=code_version(),
+        recipe_hash=config.evaluator.recipe.hash if isinstance(config.evaluator, ProxyConfig) else "",
+        data_hash=data.hash if data is not None else "",
+        splits_hash=data.splits.content_hash if data is not None else "",
         versions={"python": platform.python_version(), "platform": platform.platform(), **_versions()},
     )
 

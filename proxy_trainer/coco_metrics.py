@@ -6,16 +6,13 @@ import contextlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-NAMES: Final = (
-    "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
-    "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large",
-)  # fmt: skip
+from proxy_trainer.config import COCO_METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ def coco_metrics(ground_truth: Mapping[str, Any], detections: Sequence[Detection
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
-    values = zip(NAMES, np.asarray(judge.stats, float), strict=True)
+    values = zip(COCO_METRICS, np.asarray(judge.stats, float), strict=True)
     return {name: float(value) for name, value in values if value >= 0}
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from proxy_trainer.data.config import CocoData, RenderedData, Splits
 from proxy_trainer.recipe import Recipe
 
+COCO_METRICS: Final = (
+    "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
+    "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large",
+)  # fmt: skip
+"""The names of COCO's twelve numbers, in the order in which pycocotools gives them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyConfig:
-    """Train a small detector: on which data, divided how, by which recipe."""
+    """Train a small detector: on which data, divided how, by which recipe.
+
+    `metrics`: what a trial measures, beside its durations and memory.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    metrics: ClassVar[tuple[str, ...]] = (*COCO_METRICS, "loss", "parameters", "flops")
 
     kind: Literal["proxy"] = "proxy"
     data: Annotated[RenderedData | CocoData, Field(discriminator="kind")] = field(

@@ -25,7 +25,8 @@ Arrays = Mapping[str, NDArray[np.float32]]
 def load_arrays(path: Path) -> Arrays:
     """The weights that a trial kept, by path. Raises OSError, or ValueError for no such file of arrays."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that turns out to be broken.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: not a whole file of arrays ({error})") from error

@@ -33,6 +33,7 @@ class SyntheticConfig:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    metrics: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "loss")
 
     kind: Literal["synthetic"] = "synthetic"
     seconds: float = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from search_space.trial import FailureKind
 
@@ -25,6 +25,9 @@ class TrialStatus(StrEnum):
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+ENDED: Final = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,11 @@ from nas.runners.capacity import local_workers
 from nas.runners.options import RayOptions
 from nas.runners.worker import Place, RunnerError, Worker
 from proxy_trainer.protocol import Evaluator, TrialFailed
-from results_db.records import TrialStatus
+from results_db.records import ENDED
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 TURN_SECONDS: Final = 0.2
 STARTS_IN_VAIN: Final = 3
-ENDED: Final = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 OBJECT_STORE_BYTES: Final = 100 * 2**20  # results are small: data reaches the workers through files
 
 

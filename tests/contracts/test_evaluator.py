@@ -12,14 +12,29 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import RenderedData, Splits
+from proxy_trainer.evaluator import ProxyEvaluator
 from proxy_trainer.protocol import Evaluator, TrialFailed
+from proxy_trainer.recipe import Recipe
 from proxy_trainer.synthetic import SyntheticConfig, SyntheticEvaluator
 from search_space.catalog import space_by_name
 from search_space.trial import Assignment, Measurement, Progress
 
 Factory: TypeAlias = Callable[[Path], Evaluator]
 
-EVALUATORS: dict[str, Factory] = {"synthetic": lambda _: SyntheticEvaluator(SyntheticConfig())}
+PROXY = ProxyConfig(
+    data=RenderedData(train_images=24, val_images=1, size=64),
+    splits=Splits(reward=6, confirm=4),
+    recipe=Recipe(
+        steps=2, warmup_steps=1, batch=2, width=0.125, head_convs=1, statistics_batches=1, evaluate_every=1
+    ),
+)
+
+EVALUATORS: dict[str, Factory] = {
+    "synthetic": lambda _: SyntheticEvaluator(SyntheticConfig()),
+    "proxy": lambda folder: ProxyEvaluator(PROXY, cache=folder),
+}
 """Each makes a cold evaluator; the folder is its own, and the same for all that one test makes."""
 
 Made: TypeAlias = Callable[[], Evaluator]
@@ -70,8 +85,9 @@ def test_the_same_genome_and_seed_measure_the_same_warm_or_cold(make: Made) -> N
 
 
 def deterministic(event: Progress | Measurement) -> tuple[int, dict[str, float]]:
-    """An event without its durations."""
-    return event.step, {name: value for name, value in event.metrics.items() if "seconds" not in name}
+    """An event without its durations and its memory."""
+    measured = ("seconds", "memory")
+    return event.step, {name: value for name, value in event.metrics.items() if not name.startswith(measured)}
 
 
 def test_number_and_attempt_change_nothing(make: Made) -> None:
@@ -104,4 +120,10 @@ def test_no_genome_is_a_typed_failure(make: Made) -> None:
         evaluated(evaluator, replace(assignment(), genome=""))
     assert caught.value.kind == "invalid"
     assert "\n" not in caught.value.message
+    travelled = pickle.loads(pickle.dumps(caught.value))  # noqa: S301, as Ray sends it
+    assert (travelled.kind, travelled.message, travelled.provenance) == (
+        caught.value.kind,
+        caught.value.message,
+        caught.value.provenance,
+    )
     assert evaluated(evaluator, assignment()) != []

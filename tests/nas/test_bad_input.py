@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import sqlite3
@@ -180,10 +179,16 @@ def test_a_folder_that_can_not_be_made(nas: Nas, home: Path, written: Written) -
     _is_one_line(nas("run", written()), [str(home)])
 
 
-def test_a_reward_that_no_measurement_has(nas: Nas, written: Written) -> None:
-    ended = nas("run", written({"reward": {"metric": "APP"}}))
+def test_a_reward_that_no_measurement_has(nas: Nas, home: Path, written: Written) -> None:
+    _is_one_line(nas("run", written({"reward": {"metric": "APP"}})), ["reward", "'APP'", "mean 'AP"])
+    assert not home.exists()
 
-    _is_one_line(dataclasses.replace(ended, out=""), ["5 internal", "no metric 'APP'", "AP50"])
+
+def test_a_path_below_nobodys_home(nas: Nas, home: Path, written: Written) -> None:
+    data = {"kind": "coco", "images": "~nosuchuser/images", "train": "train.json"}
+
+    _is_one_line(nas("run", written({"evaluator": {"kind": "proxy", "data": data}})), ["~nosuchuser"])
+    assert not home.exists()
 
 
 @pytest.fixture(scope="session")

@@ -295,6 +295,20 @@ def test_a_measurement_without_a_reward_is_a_failure(
     assert [outcome.result for outcome in controller.told] == [kind]
 
 
+def test_a_failed_attempt_keeps_where_it_was_tried(store: Store) -> None:
+    rules = CampaignRules(trials=5, retries={FailureKind.LOST_WORKER: 1})
+    campaign = open_campaign(store, Notebook(), rules)
+    handed(campaign.propose())
+    for attempt, host in ((1, "one"), (2, "two")):
+        campaign.record(1, attempt, TrialFailed(FailureKind.LOST_WORKER, "gone", {"host": host}))
+        if attempt == 1:
+            handed(campaign.propose())
+    assert [dict(each.provenance) for each in store.attempts("alpha", 1)] == [
+        {"host": "one"},
+        {"host": "two"},
+    ]
+
+
 def test_unreadable_data_stops_the_campaign_and_loses_nothing(store: Store) -> None:
     controller = Notebook()
     campaign = open_campaign(store, controller)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from proxy_trainer.coco_metrics import NAMES, Detection, coco_metrics
+from proxy_trainer.coco_metrics import Detection, coco_metrics
+from proxy_trainer.config import COCO_METRICS
 
 CATEGORIES = (1, 7, 90)
 SIDE = 300
@@ -95,7 +96,7 @@ def by_load_res(ground_truth: dict[str, Any], detections: list[Detection]) -> di
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
-    return {name: float(value) for name, value in zip(NAMES, judge.stats, strict=True) if value > -1}
+    return {name: float(value) for name, value in zip(COCO_METRICS, judge.stats, strict=True) if value > -1}
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,7 +110,7 @@ def test_the_numbers_are_those_of_pycocotools(seed: int) -> None:
 def test_the_scenes_are_worth_judging() -> None:
     # The comparison above would be of zeros otherwise.
     metrics = coco_metrics(*scene(0))
-    assert list(metrics) == list(NAMES)
+    assert list(metrics) == list(COCO_METRICS)
     assert 0.05 < metrics["AP"] < metrics["AP50"] < 0.95
     assert len(set(metrics.values())) > 8
 
@@ -125,18 +126,20 @@ def test_perfect_detections() -> None:
     found = [detection(each["image_id"], each["category_id"], each["bbox"], 0.9) for each in boxes]
     metrics = coco_metrics(truth_of(boxes, 6), found)
     # Three boxes of a category in an image, one detection allowed.
-    assert metrics == pytest.approx(dict.fromkeys(NAMES, 1.0) | {"AR_1": 1 / 3})
+    assert metrics == pytest.approx(dict.fromkeys(COCO_METRICS, 1.0) | {"AR_1": 1 / 3})
 
 
 def test_no_detections_at_all() -> None:
     ground_truth, _ = scene(0)
-    assert coco_metrics(ground_truth, []) == dict.fromkeys(NAMES, 0.0)
+    assert coco_metrics(ground_truth, []) == dict.fromkeys(COCO_METRICS, 0.0)
 
 
 def test_numbers_that_the_data_leave_undefined_are_missing() -> None:
     boxes = [annotation(0, 7, [10.0, 10.0, 50.0, 50.0])]
     metrics = coco_metrics(truth_of(boxes, 1), [detection(0, 7, [10.0, 10.0, 50.0, 50.0], 0.5)])
-    assert metrics == pytest.approx({name: 1.0 for name in NAMES if not name.endswith(("small", "large"))})
+    assert metrics == pytest.approx(
+        {name: 1.0 for name in COCO_METRICS if not name.endswith(("small", "large"))}
+    )
 
 
 def test_nothing_to_find_leaves_nothing_defined() -> None:

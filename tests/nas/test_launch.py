@@ -1,0 +1,99 @@
+"""Starting and going on: the data must be those it began with, and a start that was cut off harms nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.config import CampaignConfig, from_json, load
+from nas.launch import DataChanged, create, driving, find
+from proxy_trainer.data.config import RenderedData
+from proxy_trainer.data.render import render_to
+from results_db.errors import CampaignExists
+from search_space.trial import Assignment
+
+Written = Callable[..., Path]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "set"
+    render_to(RenderedData(train_images=24, val_images=2, size=64), path)
+    return path
+
+
+@pytest.fixture
+def config(directory: Path) -> CampaignConfig:
+    images, train = str(directory / "images"), str(directory / "instances_train.json")
+    return from_json(
+        {
+            "name": "real",
+            "space": "spinenet-49",
+            "controller": {"kind": "random_search"},
+            "evaluator": {"kind": "proxy", "data": {"kind": "coco", "images": images, "train": train}},
+            "budget": {"trials": 2},
+        }
+    )
+
+
+def _begun(root: Path, config: CampaignConfig) -> None:
+    """A campaign with its first trial handed out."""
+    create(config, root)
+    with driving(*find(root, config.name)) as drive:
+        assert isinstance(drive.campaign.propose(), Assignment)
+
+
+def _first_box_moved(directory: Path) -> None:
+    file = directory / "instances_train.json"
+    notes: dict[str, Any] = json.loads(file.read_text())
+    for note in notes["annotations"]:
+        note["bbox"][2] -= 0.5
+    file.write_text(json.dumps(notes))
+
+
+def test_the_splits_are_written_down(tmp_path: Path, config: CampaignConfig) -> None:
+    folder = create(config, tmp_path / "root")
+    splits = json.loads((folder.path / "splits.json").read_text())
+    assert {name: len(ids) for name, ids in splits.items()} == {"train": 17, "reward": 5, "confirm": 2}
+    assert len(set().union(*splits.values())) == 24
+
+
+def test_other_data_than_it_began_with_are_refused(
+    tmp_path: Path, directory: Path, config: CampaignConfig
+) -> None:
+    root = tmp_path / "root"
+    _begun(root, config)
+    with driving(*find(root, "real")):
+        pass
+
+    _first_box_moved(directory)
+
+    with pytest.raises(DataChanged, match="'real'"), driving(*find(root, "real")):
+        pass
+
+
+def test_a_start_that_was_cut_off_is_taken_over(tmp_path: Path, written: Written) -> None:
+    config = load(written({"database": f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"}))
+    root = tmp_path / "root"
+    # What a crash leaves between the database's COMMIT and the folder's last name.
+    shutil.rmtree(create(config, root).path)
+
+    folder = create(config, root)
+
+    with driving(*find(root, config.name)) as drive:
+        assert isinstance(drive.campaign.propose(), Assignment)
+    shutil.rmtree(folder.path)
+    with pytest.raises(CampaignExists):
+        create(config, root)
+
+
+def test_a_relative_sqlite_file_counts_from_the_config(written: Written) -> None:
+    path = written({"database": "sqlite:///mine.sqlite"})
+    assert load(path).database == f"sqlite:///{path.parent / 'mine.sqlite'}"
+    for url in ("sqlite:////tmp/x.sqlite", "sqlite:///:memory:", "postgresql://me@host/db"):
+        assert load(written({"database": url})).database == url
