@@ -1,16 +1,18 @@
 """What re-estimating batch norm statistics does: the same trainings, judged with either statistics.
 
-    python -m experiments.statistics_effect
+    python -m experiments.statistics_effect [--report]
 
-Needs the results of experiments/proxy_signal.py (the re-estimated half). Trainings are bit-equal for
-equal genome, seed and schedule, so only the statistics differ. Writes
-experiments/results/statistics_effect.{jsonl,json}.
+At the shipped schedule, whose re-estimated half comes from experiments/proxy_signal.py, and at two
+shorter ones. Trainings are bit-equal for equal genome, seed and schedule, so only the statistics
+differ. Writes experiments/results/statistics_effect.{jsonl,json}.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from experiments import proxy_signal
 from experiments.trials import Job, read, run_jobs
@@ -20,7 +22,9 @@ from search_space.genome import Genome
 from search_space.graph import resolve
 
 RESULTS = Path(__file__).parent / "results" / "statistics_effect.jsonl"
-GENOMES = 4
+GENOMES = 6
+SHORTER = (100, 200)
+SEED = proxy_signal.SEEDS[0]
 
 
 def depth(text: str) -> int:
@@ -31,28 +35,54 @@ def depth(text: str) -> int:
     return max(longest.values())
 
 
+def jobs(config: ProxyConfig) -> list[tuple[int, str, Job, Job]]:
+    """By schedule and genome: the training judged with moving statistics, and with re-estimated ones."""
+    pairs = []
+    for steps in (*SHORTER, config.recipe.steps):
+        shorter = config.with_recipe(steps=steps)
+        moving = shorter.with_recipe(statistics_batches=0)
+        genomes = [job for job in proxy_signal.jobs(config, choice=False) if job.arm == "proxy"]
+        for job in genomes[:GENOMES]:
+            estimated = Job("estimated", job.name, job.genome, SEED, shorter)
+            pairs.append(
+                (
+                    steps,
+                    job.name,
+                    Job("moving", job.name, job.genome, SEED, moving),
+                    job if steps == config.recipe.steps else estimated,
+                )
+            )
+    return pairs
+
+
+def report(pairs: list[tuple[int, str, Job, Job]]) -> list[dict[str, Any]]:
+    """Both APs of every pair that has run."""
+    ap = {row["key"]: row["metrics"]["AP"] for row in (*read(RESULTS), *read(proxy_signal.RESULTS))}
+    return [
+        {
+            "steps": steps,
+            "name": name,
+            "depth": depth(moving.genome),
+            "AP_moving": round(ap[moving.key], 4),
+            "AP_estimated": round(ap[estimated.key], 4),
+        }
+        for steps, name, moving, estimated in pairs
+        if moving.key in ap and estimated.key in ap
+    ]
+
+
 def main() -> None:
-    """Judge with moving statistics what proxy_signal judged with re-estimated ones."""
+    """Train what is missing, judge with both statistics."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--report", action="store_true")
+    options = parser.parse_args()
     config = load(Path(__file__).parent.parent / "configs" / "proxy.yaml").evaluator
     if not isinstance(config, ProxyConfig):
         raise TypeError("configs/proxy.yaml does not train proxies")
-    seed = proxy_signal.SEEDS[0]
-    pairs = [
-        job for job in proxy_signal.jobs(config, choice=False) if job.arm == "proxy" and job.seed == seed
-    ]
-    pairs = pairs[:GENOMES]
-    moving = config.with_recipe(statistics_batches=0)
-    rows = run_jobs([Job("moving", job.name, job.genome, seed, moving) for job in pairs], RESULTS, 2)
-    estimated = {row["key"]: row["metrics"]["AP"] for row in read(proxy_signal.RESULTS)}
-    found = [
-        {
-            "name": row["name"],
-            "depth": depth(row["genome"]),
-            "AP_moving": round(row["metrics"]["AP"], 4),
-            "AP_estimated": round(estimated[job.key], 4),
-        }
-        for row, job in zip(rows, pairs, strict=True)
-    ]
+    pairs = jobs(config)
+    here = [job for *_, moving, estimated in pairs for job in (moving, estimated) if job.arm != "proxy"]
+    run_jobs(here, RESULTS, 0 if options.report else 2)
+    found = report(pairs)
     RESULTS.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 

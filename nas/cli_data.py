@@ -53,21 +53,37 @@ def check(
     config: Config = None,
     sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where campaigns live, and the cache of decoded pictures.")
+    ] = None,
 ) -> None:
     """What a COCO directory holds, and how many positives each level gets from a recipe."""
+    from nas import folder
     from nas.data_report import data_facts, print_data
     from proxy_trainer.data.directory import coco_directory
 
     proxy = _proxy(config)
-    data = coco_directory(directory)
-    with tempfile.TemporaryDirectory(prefix="nas-data-") as cache:
-        found = data_facts(data, proxy.splits, proxy.recipe, Path(cache))
-        if sheet is not None:
-            _write_sheet(data, sheet)
+    data = _subset(coco_directory(directory), proxy)
+    cache = folder.root(root) / folder.CACHE  # a campaign on this data finds it decoded there
+    found = data_facts(data, proxy.splits, proxy.recipe, cache)
+    if sheet is not None:
+        _write_sheet(data, sheet)
     if as_json:
         typer.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
         print_data(found)
+
+
+def _subset(data: CocoData, proxy: ProxyConfig) -> CocoData:
+    """The part of a directory that a config on COCO data would train on."""
+    import dataclasses
+
+    from proxy_trainer.data.config import CocoData
+
+    words = proxy.data
+    if not isinstance(words, CocoData):
+        return data
+    return dataclasses.replace(data, classes=words.classes, share=words.share, empty_boxes=words.empty_boxes)
 
 
 def _proxy(path: Path | None) -> ProxyConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import json
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from proxy_trainer.data.splits import SplitRecord
 
 DEFAULT_ROOT: Final = "campaigns"
+CACHE: Final = ".cache"
+LEFT_BEHIND_SECONDS: Final = 24 * 3600
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -49,7 +53,7 @@ class CampaignFolder:
     @property
     def cache(self) -> Path:
         """Decoded pictures and whatever else can be made again; shared by all campaigns beside this one."""
-        return self.path.parent / ".cache"
+        return self.path.parent / CACHE
 
     @property
     def weights(self) -> Path:
@@ -95,6 +99,7 @@ def create(root: Path, name: str, fill: Callable[[CampaignFolder], None]) -> Cam
     if (root / name).exists():
         raise FolderError(taken)
     root.mkdir(parents=True, exist_ok=True)
+    _sweep(root)
     partial = CampaignFolder(Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=root)))
     try:
         partial.path.chmod(0o755)
@@ -107,6 +112,14 @@ def create(root: Path, name: str, fill: Callable[[CampaignFolder], None]) -> Cam
             raise FolderError(taken) from error
         raise
     return CampaignFolder(root / name)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what starts that were killed have left; none takes so long that it could be under way."""
+    for path in root.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFT_BEHIND_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def find(root: Path, name: str) -> CampaignFolder:

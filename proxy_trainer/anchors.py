@@ -69,10 +69,17 @@ def match(anchors: Anchors, boxes: Floats, threshold: float) -> Ints:
     """
     if not len(boxes):
         return np.full(len(anchors.boxes), BACKGROUND, np.int32)
-    overlap = iou(anchors.boxes, boxes)
-    matched = np.where(overlap.max(axis=1) >= threshold, overlap.argmax(axis=1), BACKGROUND).astype(np.int32)
-    best = overlap.argmax(axis=0)
-    strength = overlap[best, np.arange(len(boxes))]
+    # One row a box: each step below then runs over whole rows of anchors.
+    overlap = iou(boxes, anchors.boxes)
+    matched = np.zeros(len(anchors.boxes), np.int32)
+    most = overlap[0].copy()
+    for box in range(1, len(boxes)):
+        better = overlap[box] > most
+        matched[better] = box
+        np.maximum(most, overlap[box], out=most)
+    matched[most < threshold] = BACKGROUND
+    best = overlap.argmax(axis=1)
+    strength = overlap[np.arange(len(boxes)), best]
     for box in np.argsort(strength, kind="stable"):
         if strength[box] > 0:
             matched[best[box]] = box

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from proxy_trainer.network.declare import Weight
-from proxy_trainer.network.weights import size
+from proxy_trainer.network.weights import ROW, room, size
 
 KERNEL_FLOOR: Final = 0.01
 """Root mean square below which a kernel counts as this large: predictors start at almost nothing."""
@@ -25,9 +25,9 @@ class ArrayClip:
     """
 
     def __init__(self, weights: tuple[Weight, ...], ratio: float) -> None:
-        sizes = [size(weight) for weight in weights]
+        rows = [room(weight) // ROW for weight in weights]
         floors = [(KERNEL_FLOOR if weight.is_kernel else 1.0) * math.sqrt(size(weight)) for weight in weights]
-        self._owner = tf.constant(np.repeat(np.arange(len(weights), dtype=np.int32), sizes))
+        self._owner = tf.constant(np.repeat(np.arange(len(weights), dtype=np.int32), rows))
         self._floor = tf.constant(floors, tf.float32)
         self._ratio = ratio
 
@@ -35,8 +35,9 @@ class ArrayClip:
         """The clipped flat gradient at flat weights."""
         allowed = self._ratio * tf.maximum(self._norms(weights), self._floor)
         factor = tf.minimum(1.0, allowed / tf.maximum(self._norms(gradient), 1e-12))
-        clipped: tf.Tensor = gradient * tf.gather(factor, self._owner)
-        return clipped
+        by_row = tf.gather(factor, self._owner)[:, tf.newaxis]
+        return tf.reshape(tf.reshape(gradient, [-1, ROW]) * by_row, [-1])
 
     def _norms(self, vector: tf.Tensor) -> tf.Tensor:
-        return tf.sqrt(tf.math.segment_sum(tf.square(vector), self._owner))
+        squares = tf.reduce_sum(tf.square(tf.reshape(vector, [-1, ROW])), axis=1)
+        return tf.sqrt(tf.math.segment_sum(squares, self._owner))

@@ -98,11 +98,16 @@ class Detector:
             logits, offsets, moments = self._heads((weights, self._statistics), images, training=True)
             loss = detection_loss(logits, offsets, classes, targets, self._recipe)
         gradient = self._clip(tape.gradient(loss, weights) + self._decay * weights, weights)
-        momentum = self._recipe.momentum * self._momentum + gradient
-        weights -= rate * momentum
-        self._momentum.assign(momentum)
-        self._weights.assign(weights)
+        # momentum = recipe.momentum * momentum + gradient; weights -= rate * momentum; in one pass.
+        tf.raw_ops.ResourceApplyMomentum(
+            var=self._weights.handle,
+            accum=self._momentum.handle,
+            lr=rate,
+            grad=gradient,
+            momentum=self._recipe.momentum,
+        )
         if self._recipe.average:
+            weights = self._weights.read_value()
             self._average.assign(average * self._average + (1.0 - average) * weights)
         self._statistics.assign(NORM_MOMENTUM * self._statistics + (1.0 - NORM_MOMENTUM) * moments)
         return loss

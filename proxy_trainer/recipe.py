@@ -28,7 +28,7 @@ class Recipe:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     resolution: int = 128
-    steps: int = 500
+    steps: int = 600
     batch: int = 8
     learning_rate: float = 0.6
     warmup_steps: int = 30

@@ -51,7 +51,7 @@ class RenderedData:
     val_images: int = 200
     size: int = 256
     classes: tuple[Shape, ...] = ("disc", "square", "triangle", "cross")
-    objects: tuple[int, int] = (3, 6)
+    objects: tuple[int, int] = (5, 9)
     extent: tuple[float, float] = (0.04, 0.6)
     clutter: float = 0.1
     occlusion: float = 0.1

@@ -9,15 +9,16 @@ import tensorflow as tf
 from proxy_trainer.network.declare import Weight
 from proxy_trainer.network.plan import Plan, apply
 from proxy_trainer.network.tensor_ops import Activation, TensorOps
-from proxy_trainer.network.weights import Layout, size
+from proxy_trainer.network.weights import Layout, room, size
 
 
 def split(weights: tuple[Weight, ...], flat: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
     """The arrays of a flat vector, by step and name."""
     found: dict[str, dict[str, tf.Tensor]] = {}
-    parts = tf.split(flat, [size(weight) for weight in weights]) if weights else []
+    parts = tf.split(flat, [room(weight) for weight in weights]) if weights else []
     for weight, part in zip(weights, parts, strict=True):
-        found.setdefault(weight.step, {})[weight.name] = tf.reshape(part, weight.shape)
+        filled = part if room(weight) == size(weight) else part[: size(weight)]
+        found.setdefault(weight.step, {})[weight.name] = tf.reshape(filled, weight.shape)
     return found
 
 

@@ -20,6 +20,9 @@ from proxy_trainer.network.ops import Normal
 
 Array = NDArray[np.float32]
 
+ROW: Final = 16
+"""Every trained array begins at a multiple of this: what is done array by array is done row by row."""
+
 _TRUNCATED_STDDEV: Final = 0.87962566103423978
 """Standard deviation of a unit normal cut off at two: what variance scaling divides by."""
 
@@ -45,22 +48,27 @@ def size(weight: Weight) -> int:
     return math.prod(weight.shape)
 
 
+def room(weight: Weight) -> int:
+    """How many numbers it takes in the flat vector: trained weights fill whole rows of `ROW`, with zeros."""
+    return -(-size(weight) // ROW) * ROW if weight.trained else size(weight)
+
+
 def initial(weights: tuple[Weight, ...], seed: int, *, branch_scale: float = 1.0) -> Array:
     """The flat vector that training starts from. A weight's start depends on the seed and its path only.
 
     `branch_scale` is where the last batch norm scale of every block starts: 1 in the references, 0
     makes each block an identity at first (Goyal et al., 2017, section 5.1).
     """
-    parts = [
-        _start(weight, seed).ravel() * (branch_scale if weight.ends_branch else 1.0) for weight in weights
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return _joined(
+        weights,
+        [_start(weight, seed).ravel() * (branch_scale if weight.ends_branch else 1.0) for weight in weights],
+    )
 
 
 def decay_mask(weights: tuple[Weight, ...]) -> Array:
     """One where weight decay applies (kernels), zero elsewhere."""
     return np.repeat(
-        np.array([weight.is_kernel for weight in weights], np.float32), [size(weight) for weight in weights]
+        np.array([weight.is_kernel for weight in weights], np.float32), [room(weight) for weight in weights]
     )
 
 
@@ -69,7 +77,7 @@ def unflatten(weights: tuple[Weight, ...], flat: Array) -> dict[str, Array]:
     found, at = {}, 0
     for weight in weights:
         found[weight.path] = flat[at : at + size(weight)].reshape(weight.shape)
-        at += size(weight)
+        at += room(weight)
     return found
 
 
@@ -82,7 +90,16 @@ def flatten(weights: tuple[Weight, ...], arrays: Mapping[str, Array]) -> Array:
             found = "nothing" if array is None else f"shape {array.shape}"
             raise ValueError(f"weights: {weight.path}: expected shape {weight.shape}, found {found}")
         parts.append(np.asarray(array, np.float32).ravel())
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return _joined(weights, parts)
+
+
+def _joined(weights: tuple[Weight, ...], parts: list[Array]) -> Array:
+    flat = np.zeros(sum(room(weight) for weight in weights), np.float32)
+    at = 0
+    for weight, part in zip(weights, parts, strict=True):
+        flat[at : at + len(part)] = part
+        at += room(weight)
+    return flat
 
 
 def _start(weight: Weight, seed: int) -> Array:

@@ -37,6 +37,8 @@ EVALUATORS: dict[str, Factory] = {
 }
 """Each makes a cold evaluator; the folder is its own, and the same for all that one test makes."""
 
+SPACE = replace(space_by_name("spinenet-49"), name="small", intermediates=(4,))
+
 Made: TypeAlias = Callable[[], Evaluator]
 
 
@@ -47,8 +49,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
 
 
 def assignment(number: int = 1) -> Assignment:
-    space = space_by_name("spinenet-49")
-    genome = space.to_text(space.sample(np.random.default_rng(number)))
+    genome = SPACE.to_text(SPACE.sample(np.random.default_rng(number)))
     return Assignment(campaign="contract", number=number, attempt=1, seed=number, genome=genome)
 
 

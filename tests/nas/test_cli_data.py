@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 Nas = Callable[..., Any]
@@ -64,3 +65,31 @@ def test_a_directory_with_something_in_it_is_not_rendered_to(nas: Nas, recipe: P
 
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "not empty" in ended.err
+
+
+def test_the_subset_of_a_config_is_what_is_checked(
+    nas: Nas, recipe: Path, home: Path, tmp_path: Path
+) -> None:
+    nas("data", "render", tmp_path / "set", "--recipe", recipe)
+    everything = json.loads(nas("data", "check", tmp_path / "set", "--json").out)
+    name, count = next(iter(everything["splits"][0]["classes"].items()))
+    paths = {"images": "set/images", "train": "set/instances_train.json"}
+    part = {**PROXY, "data": {"kind": "coco", **paths, "classes": [name]}}
+    config = tmp_path / "part.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "name": "part",
+                "space": "spinenet-49",
+                "controller": {"kind": "random_search"},
+                "evaluator": part,
+                "budget": {"trials": 1},
+            }
+        )
+    )
+
+    facts = json.loads(nas("data", "check", tmp_path / "set", "--recipe", config, "--json").out)
+
+    assert count > 0
+    assert [set(split["classes"]) for split in facts["splits"]] == [{name}] * len(facts["splits"])
+    assert (home / ".cache").is_dir()

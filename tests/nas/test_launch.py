@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,3 +99,16 @@ def test_a_relative_sqlite_file_counts_from_the_config(written: Written) -> None
     assert load(path).database == f"sqlite:///{path.parent / 'mine.sqlite'}"
     for url in ("sqlite:////tmp/x.sqlite", "sqlite:///:memory:", "postgresql://me@host/db"):
         assert load(written({"database": url})).database == url
+
+
+def test_what_a_killed_start_left_is_swept_away_a_day_later(tmp_path: Path, written: Written) -> None:
+    old, new = tmp_path / ".small.abc.partial", tmp_path / ".small.def.partial"
+    for path in (old, new):
+        (path / "weights").mkdir(parents=True)
+    then = time.time() - 25 * 3600
+    os.utime(old, (then, then))
+
+    create(load(written()), tmp_path)
+
+    assert not old.exists()
+    assert new.exists()

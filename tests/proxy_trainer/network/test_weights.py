@@ -11,7 +11,7 @@ import pytest
 from proxy_trainer.network.declare import Weight, declare
 from proxy_trainer.network.ops import FAN_IN, Normal
 from proxy_trainer.network.plan import backbone_plan, detector_plan
-from proxy_trainer.network.weights import Layout, decay_mask, flatten, initial, size, unflatten
+from proxy_trainer.network.weights import ROW, Layout, decay_mask, flatten, initial, room, size, unflatten
 from search_space.genome import Genome
 from search_space.scaling import Scaling
 
@@ -25,13 +25,29 @@ def layout(other: Genome) -> Layout:
 
 
 def test_there_and_back(layout: Layout) -> None:
+    rng = np.random.default_rng(0)
     for weights in (layout.trained, layout.statistics):
-        flat = np.arange(sum(size(weight) for weight in weights), dtype=np.float32)
-        arrays = unflatten(weights, flat)
-        assert {path: array.shape for path, array in arrays.items()} == {w.path: w.shape for w in weights}
-        np.testing.assert_array_equal(flatten(weights, arrays), flat)
+        arrays = {w.path: rng.normal(size=w.shape).astype(np.float32) for w in weights}
+        flat = flatten(weights, arrays)
+        again = unflatten(weights, flat)
+        assert again.keys() == arrays.keys()
+        for path, array in arrays.items():
+            np.testing.assert_array_equal(again[path], array)
         # By path, whatever the order of the arrays.
         np.testing.assert_array_equal(flatten(weights, dict(sorted(arrays.items(), reverse=True))), flat)
+
+
+def test_trained_arrays_fill_whole_rows(layout: Layout) -> None:
+    assert any(size(weight) % ROW for weight in layout.trained), "nothing to fill up: no test"
+    flat = initial(layout.trained, 0)
+    assert len(flat) == sum(-(-size(weight) // ROW) * ROW for weight in layout.trained)
+    ones = flatten(layout.trained, {w.path: np.ones(w.shape, np.float32) for w in layout.trained})
+    at = 0
+    for weight in layout.trained:
+        np.testing.assert_array_equal(ones[at : at + size(weight)], 1)
+        at += room(weight)
+    assert ones.sum() == sum(size(weight) for weight in layout.trained)
+    assert len(initial(layout.statistics, 0)) == sum(size(weight) for weight in layout.statistics)
 
 
 def test_nothing_is_a_vector_too() -> None:
@@ -105,7 +121,7 @@ def test_normal_and_constant_starts() -> None:
     # Not truncated: one in 16,000 lies beyond four.
     assert np.abs(normal).max() > 0.035
     np.testing.assert_array_equal(
-        initial((Weight("a", "b/bias", (4,), 0.5),), 0), np.full(4, 0.5, np.float32)
+        initial((Weight("a", "b/bias", (4,), 0.5),), 0)[:4], np.full(4, 0.5, np.float32)
     )
 
 
