@@ -77,7 +77,7 @@ def stored(root: Path, name: str) -> dict[int, tuple[str, float | None, int | No
 
 def killed_run(root: Path, path: Path, name: str, rng: random.Random) -> dict[str, Any]:
     """A campaign that is killed ten times; what was checked of it."""
-    kills = []
+    kills: list[dict[str, int]] = []
     rewards: dict[int, float] = {}
     process = nas("run", str(path), "--name", name, "--root", str(root))
     while True:

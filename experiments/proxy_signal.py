@@ -4,7 +4,7 @@
     python -m experiments.proxy_signal --report    report what is there
 
 Recipe and data are those of configs/proxy.yaml. They were chosen on SpineNet-49 and on random
-genomes of other seeds (`CHOICE`), among them twelve that an earlier version of this study reported;
+genomes of other seeds (`CHOICE`), among them those that two earlier versions of this study used;
 the twelve reported here were not looked at before. Writes
 experiments/results/proxy_signal.{jsonl,json,png}.
 """
@@ -24,12 +24,14 @@ from experiments.trials import Job, run_jobs
 from nas.config import load
 from proxy_trainer.config import ProxyConfig
 from search_space.catalog import SPINENET_49, space_by_name
+from search_space.genome import Genome
+from search_space.graph import resolve
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results" / "proxy_signal.jsonl"
 SEEDS = (0, 1, 2)
-CHOICE = (100, 101, 102, *range(1000, 1012))
-REPORTED = tuple(range(2000, 2012))
+CHOICE = (100, 101, 102, *range(1000, 1012), *range(2000, 2012))
+REPORTED = tuple(range(3000, 3012))
 LONGER = 3
 DRAWS = 10_000
 
@@ -54,6 +56,20 @@ def jobs(config: ProxyConfig, *, choice: bool) -> list[Job]:
     found = {"SpineNet-49": SPINENET_49.to_text()} | genomes(REPORTED)
     short = [Job("proxy", name, text, seed, config) for seed in SEEDS for name, text in found.items()]
     return short + [Job("longer", name, text, SEEDS[0], longer(config)) for name, text in found.items()]
+
+
+def finest_at_p3(text: str) -> int:
+    """The level that the finest features on any way to P3 have to pass.
+
+    3 or less where P3 sees features of its own resolution, more where all that it gets was coarser
+    somewhere on its way and was enlarged again.
+    """
+    graph = resolve(Genome.from_text(text))
+    finest: dict[int, int] = {}
+    for node in graph.nodes:
+        before = [finest[parent] for parent in (*node.parents, *node.raw)]
+        finest[node.number] = max(node.level, min(before)) if before else node.level
+    return finest[graph.outputs[3]]
 
 
 def variances(table: np.ndarray[Any, Any]) -> tuple[float, float]:
@@ -91,6 +107,7 @@ def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """All figures of docs/proxy.md that come from this study."""
     names = list(dict.fromkeys(row["name"] for row in rows if row["arm"] == "proxy"))
     metric = {(row["arm"], row["name"], row["seed"]): row["metrics"] for row in rows}
+    texts = {row["name"]: row["genome"] for row in rows}
     seeds = tuple(seed for seed in SEEDS if all(("proxy", each, seed) in metric for each in names))
 
     def table(arm: str, name: str, seeds: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -122,6 +139,7 @@ def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
                 "AP": ap[index].round(4).tolist(),
                 "AP50": round(float(ap50[index].mean()), 3),
                 "flops": metric["proxy", each, SEEDS[0]]["flops"],
+                "finest_at_p3": finest_at_p3(texts[each]),
             }
             for index, each in enumerate(names)
         ],

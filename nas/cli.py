@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import nas
-from nas import cli_data
+from nas import cli_data, cli_space
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_data.app, name="data")
+cli_space.register(app)
 
 Root = Annotated[
     Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")

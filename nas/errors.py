@@ -12,6 +12,7 @@ def expected() -> tuple[type[Exception], ...]:
     from controller.no_repeats import SpaceExhausted
     from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
     from nas.config import ConfigError
+    from nas.designs import UnknownDesign
     from nas.export.report import ExportMismatch
     from nas.folder import FolderError
     from nas.launch import DataChanged
@@ -21,6 +22,7 @@ def expected() -> tuple[type[Exception], ...]:
     from proxy_trainer.data.errors import CacheError, DataError
     from proxy_trainer.protocol import TrialFailed
     from results_db.errors import StorageError
+    from search_space.catalog import UnknownName
     from search_space.genome import InvalidGenome
     from search_space.mutation import NoMutation
     from search_space.space import InvalidSpace, NotInSpace
@@ -49,4 +51,6 @@ def expected() -> tuple[type[Exception], ...]:
         StorageError,
         TooManyFailures,
         TrialFailed,
+        UnknownDesign,
+        UnknownName,
     )

@@ -37,10 +37,10 @@ class Blueprint:
     anchors: Anchors
 
     @staticmethod
-    def of(genome: Genome, recipe: Recipe, classes: int) -> Blueprint:
-        """The blueprint of a genome's proxy."""
+    def of(backbone: Genome | Plan, recipe: Recipe, classes: int) -> Blueprint:
+        """The blueprint of a proxy: of a genome, or of a backbone that none describes (baseline.py)."""
         plan = detector_plan(
-            backbone_plan(genome, recipe.scaling),
+            backbone_plan(backbone, recipe.scaling) if isinstance(backbone, Genome) else backbone,
             convs=recipe.head_convs,
             width=recipe.head_width,
             classes=classes,

@@ -28,7 +28,7 @@ class Recipe:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     resolution: int = 128
-    steps: int = 600
+    steps: int = 500
     batch: int = 8
     learning_rate: float = 0.6
     warmup_steps: int = 30
@@ -38,7 +38,7 @@ class Recipe:
     branch_scale: float = 0.0
     average: float = 0.0
     width: float = 0.25
-    alpha: float = 0.25
+    alpha: float = 0.5
     endpoint_width: int = 32
     head_convs: int = 2
     head_width: int = 32

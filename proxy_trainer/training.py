@@ -17,6 +17,7 @@ from proxy_trainer.data.batches import Batch, batch_at
 from proxy_trainer.data.image_set import ImageSet
 from proxy_trainer.detector import Blueprint, Detector
 from proxy_trainer.evaluation import Judged, estimate_statistics, evaluate
+from proxy_trainer.network.plan import Plan
 from proxy_trainer.protocol import TrialFailed
 from proxy_trainer.recipe import Recipe
 from proxy_trainer.schedule import averaging, learning_rate
@@ -40,21 +41,21 @@ class Trained:
 
 
 def train(
-    genome: Genome,
+    backbone: Genome | Plan,
     train_set: ImageSet,
     judge_set: ImageSet,
     recipe: Recipe,
     seed: int,
     deadline: float = math.inf,
 ) -> Iterator[Progress | Trained]:
-    """Train the proxy of a genome on one split and judge it on another; the last item is `Trained`.
+    """Train the proxy of a backbone on one split and judge it on another; the last item is `Trained`.
 
     Everything random comes from `seed`. Raises TrialFailed: DIVERGED when the loss, a weight or a
     statistic is not finite, TIMEOUT between two steps when `deadline` seconds have passed.
     """
     clock = _Clock()
     classes = len(train_set.categories)
-    blueprint = Blueprint.of(genome, recipe, classes)
+    blueprint = Blueprint.of(backbone, recipe, classes)
     detector = Detector(blueprint, recipe, classes, seed)
     losses: list[float] = []
     for step in range(recipe.steps):

@@ -1,44 +1,38 @@
-"""What a network costs, by arithmetic on its resolved graph: parameters and multiply-adds.
+"""What networks cost, by arithmetic on their resolved graphs: parameters and multiply-adds.
 
 Counted as the references count: trained parameters (kernels, biases, batch norm scale and offset; no
-moving statistics) and multiply-adds of convolutions only. Every term belongs to one node or one edge
-and depends on levels and kinds alone. Semantics: Du et al., CVPR 2020, section 3.2 and figure 5, and
-TF Model Garden's SpineNet.
+moving statistics) and multiply-adds of convolutions and dense layers only. Every term belongs to one
+node or one edge and depends on levels and kinds alone, so that tables of terms are summed over many
+genomes at once. Semantics: Du et al., CVPR 2020, section 3.2, figure 5 and appendix A, and TF Model
+Garden's SpineNet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final
 
-from search_space.genome import BlockKind, Genome, InvalidGenome
-from search_space.graph import Graph, GraphNode, resolve
-from search_space.scaling import STEM_CONV_WIDTH, Scaling
+import numpy as np
+from numpy.typing import NDArray
 
-IMAGE_CHANNELS: Final = 3
-STEM_INPUT_LEVEL: Final = 2
-"""The level after the first conv and its pool."""
+from search_space.cost_terms import Cost, Terms
+from search_space.genome import MAX_LEVEL, BlockKind, Genome
+from search_space.graph_arrays import KINDS, GraphArrays, resolve_all
+from search_space.scaling import Scaling
 
 BOX_CODE: Final = 4
 """Numbers that a box is predicted with."""
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Trained parameters, and FLOPs of one image, which are multiply-adds as in the paper."""
-
-    params: int = 0
-    flops: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.params + other.params, self.flops + other.flops)
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """RetinaNet heads: two towers of `convs` 3x3 convs, `width` wide, then class and box predictors.
 
-    Kernels are shared by all output levels, batch norms are not.
+    Kernels are shared by all output levels, batch norms are not. A mobile network's convs are
+    separable.
     """
 
     convs: int = 4
@@ -64,111 +58,97 @@ class NetworkCost:
         return self.backbone + self.heads
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkCosts:
+    """The same of G genomes: [G, 2] each, parameters and FLOPs."""
+
+    backbone: Counts
+    heads: Counts
+
+    @property
+    def total(self) -> Counts:
+        """Backbone and heads together."""
+        return self.backbone + self.heads
+
+
 def network_cost(genome: Genome, scaling: Scaling, input_size: int, head: Head | None = None) -> NetworkCost:
     """The cost of a genome at a scaling, for square images of `input_size` pixels.
 
     Dead nodes cost nothing. Raises InvalidGenome for a stem that starts before its pool.
     """
-    graph = resolve(genome)
-    arithmetic = _Arithmetic(scaling, input_size)
-    backbone = arithmetic.stem(genome)
-    for node in graph.nodes:
-        if node.stem:
-            backbone += arithmetic.stem_node(genome, node)
-        else:
-            backbone += arithmetic.chain(node.level, node.kind, scaling.repeats)
-            for parent in node.parents:
-                backbone += arithmetic.edge(genome, parent, node)
-        if node.output:
-            backbone += arithmetic.endpoint(node)
-    return NetworkCost(backbone, _heads(graph, arithmetic, head) if head else Cost())
+    costs = network_costs([genome], scaling, input_size, head)
+    return NetworkCost(*(Cost(*part[0].tolist()) for part in (costs.backbone, costs.heads)))
 
 
-def _conv(pixels: int, kernel: int, channels: int, filters: int) -> Cost:
-    """A conv without bias; `pixels` is the area of its output."""
-    weights = kernel * kernel * channels * filters
-    return Cost(weights, pixels * weights)
+def network_costs(
+    genomes: Sequence[Genome], scaling: Scaling, input_size: int, head: Head | None = None
+) -> NetworkCosts:
+    """The costs of many genomes, which may be of several spaces. Raises InvalidGenome."""
+    backbone, heads = (np.zeros((len(genomes), 2), np.int64) for _ in range(2))
+    groups: dict[object, list[int]] = {}
+    for index, genome in enumerate(genomes):
+        groups.setdefault((genome.stem, len(genome.blocks)), []).append(index)
+    for rows in groups.values():
+        graphs = resolve_all([genomes[row] for row in rows])
+        terms = Terms(scaling, input_size)
+        backbone[rows] = _backbones(graphs, terms)
+        if head is not None:
+            heads[rows] = _heads(graphs, terms, head)
+    return NetworkCosts(backbone, heads)
 
 
-def _norm(channels: int) -> Cost:
-    return Cost(2 * channels)
+def _backbones(graphs: GraphArrays, terms: Terms) -> Counts:
+    total = np.zeros((len(graphs.levels), 2), np.int64) + _pair(terms.stem(graphs.stem))
+    blocks, endpoints, edges = _tables(terms, mobile=graphs.stem.nodes[0].kind is BlockKind.MBCONV)
+    for node in range(graphs.levels.shape[1]):
+        alive = graphs.alive[:, node]
+        if node < len(graphs.stem.nodes):
+            total += alive[:, np.newaxis] * _pair(terms.stem_node(graphs.stem, node))
+            continue
+        rows = np.flatnonzero(alive)
+        level, kind = graphs.levels[rows, node], graphs.kinds[rows, node]
+        total[rows] += blocks[level, kind]
+        for side in (0, 1):
+            parent = graphs.parents[rows, node, side]
+            total[rows] += edges[graphs.levels[rows, parent], graphs.kinds[rows, parent], level, kind]
+        out = np.flatnonzero(graphs.outputs[:, node])
+        total[out] += endpoints[graphs.levels[out, node], graphs.kinds[out, node]]
+    return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Arithmetic:
-    """The terms of the sum, at one scaling and one image size."""
-
-    scaling: Scaling
-    input_size: int
-
-    def pixels(self, level: int) -> int:
-        """Area of a feature map: SAME padding rounds up at every halving."""
-        side = -(-self.input_size // (1 << level))
-        return side * side
-
-    def conv_norm(self, level: int, kernel: int, channels: int, filters: int) -> Cost:
-        return _conv(self.pixels(level), kernel, channels, filters) + _norm(filters)
-
-    def stem(self, genome: Genome) -> Cost:
-        first = genome.stem.nodes[0].level
-        if first < STEM_INPUT_LEVEL:
-            raise InvalidGenome(
-                f"stem node 0: level={first}, but the pool before it ends on {STEM_INPUT_LEVEL}"
-            )
-        return self.conv_norm(1, 7, IMAGE_CHANNELS, STEM_CONV_WIDTH)
-
-    def stem_node(self, genome: Genome, node: GraphNode) -> Cost:
-        """A block group after the pool or the stem node before; its first block strides down to its level."""
-        level, channels = STEM_INPUT_LEVEL, STEM_CONV_WIDTH
-        if node.parents:
-            level = genome.level(node.parents[0])
-            channels = self.scaling.output_width(level, genome.kind(node.parents[0]))
-        first = self.block(level, channels, node.level, node.kind)
-        return first + self.chain(node.level, node.kind, self.scaling.repeats - 1)
-
-    def chain(self, level: int, kind: BlockKind, repeats: int) -> Cost:
-        """Blocks with an identity shortcut, one after the other."""
-        one = self.block(level, self.scaling.output_width(level, kind), level, kind)
-        return Cost(repeats * one.params, repeats * one.flops)
-
-    def block(self, source: int, channels: int, level: int, kind: BlockKind) -> Cost:
-        """One block on a source level's channels; a 3x3 conv strides, a 1x1 conv projects if needed."""
-        width, filters = self.scaling.feature_width(level), self.scaling.output_width(level, kind)
-        convs: tuple[tuple[int, int, int, int], ...]
-        match kind:
-            case BlockKind.BOTTLENECK:
-                convs = ((source, 1, channels, width), (level, 3, width, width), (level, 1, width, filters))
-            case BlockKind.RESIDUAL:
-                convs = ((level, 3, channels, width), (level, 3, width, width))
-            case _:
-                assert_never(kind)
-        if (source, channels) != (level, filters):
-            convs = (*convs, (level, 1, channels, filters))
-        return sum((self.conv_norm(*conv) for conv in convs), Cost())
-
-    def edge(self, genome: Genome, parent: int, child: GraphNode) -> Cost:
-        """1x1 to alpha C of the parent, a 3x3/2 conv if the child is coarser, pools, 1x1 to the child."""
-        level, kind = genome.level(parent), genome.kind(parent)
-        reduced = self.scaling.reduced_width(level)
-        cost = self.conv_norm(level, 1, self.scaling.output_width(level, kind), reduced)
-        if child.level > level:
-            cost += self.conv_norm(level + 1, 3, reduced, reduced)
-        filters = self.scaling.output_width(child.level, child.kind)
-        return cost + self.conv_norm(child.level, 1, reduced, filters)
-
-    def endpoint(self, node: GraphNode) -> Cost:
-        filters = self.scaling.output_width(node.level, node.kind)
-        return self.conv_norm(node.level, 1, filters, self.scaling.endpoint_width)
+def _tables(terms: Terms, *, mobile: bool) -> tuple[Counts, Counts, Counts]:
+    """Costs of a block group, of an endpoint, [level, kind, 2], and of an edge, parent's first."""
+    size = (MAX_LEVEL + 1, len(KINDS))
+    blocks, endpoints, edges = (np.zeros((*shape, 2), np.int64) for shape in (size, size, (*size, *size)))
+    kinds = [(place, kind) for place, kind in enumerate(KINDS) if (kind is BlockKind.MBCONV) == mobile]
+    levels = range(1, MAX_LEVEL + 1)
+    for level in levels:
+        for place, kind in kinds:
+            blocks[level, place] = _pair(terms.group(level, kind))
+            endpoints[level, place] = _pair(terms.endpoint(level, kind))
+            for source in levels:
+                for above, parent in kinds:
+                    edges[source, above, level, place] = _pair(terms.edge(source, parent, level, kind))
+    return blocks, endpoints, edges
 
 
-def _heads(graph: Graph, arithmetic: _Arithmetic, head: Head) -> Cost:
-    area = sum(arithmetic.pixels(level) for level in graph.outputs)
-    cost = Cost()
+def _heads(graphs: GraphArrays, terms: Terms, head: Head) -> Counts:
+    outputs = graphs.outputs.sum(axis=1)
+    area = np.array([0] + [terms.pixels(level) for level in range(1, MAX_LEVEL + 1)], np.int64)
+    pixels = (area[graphs.levels] * graphs.outputs).sum(axis=1)
+    mobile = graphs.stem.nodes[0].kind is BlockKind.MBCONV
+    params = np.zeros(len(pixels), np.int64)
+    flops = np.zeros(len(pixels), np.int64)
     for filters in (head.classes * head.anchors, BOX_CODE * head.anchors):
-        channels = arithmetic.scaling.endpoint_width
-        for _ in range(head.convs):
-            cost += _conv(area, 3, channels, head.width) + Cost(head.width)
-            cost += Cost(len(graph.outputs) * _norm(head.width).params)
-            channels = head.width
-        cost += _conv(area, 3, channels, filters) + Cost(filters)
-    return cost
+        channels = terms.scaling.endpoint_width
+        for width in (*[head.width] * head.convs, filters):
+            weights = channels * (9 + width) if mobile else 9 * channels * width
+            params += weights + width
+            flops += pixels * weights
+            channels = width
+        params += outputs * head.convs * 2 * head.width
+    return np.stack([params, flops], axis=1)
+
+
+def _pair(cost: Cost) -> Counts:
+    return np.array([cost.params, cost.flops], np.int64)

@@ -23,10 +23,14 @@ class InvalidGenome(ValueError):
 
 
 class BlockKind(StrEnum):
-    """What a node computes; the value is the word in specs, the first letter the one in texts."""
+    """What a node computes; the value is the word in specs, the first letter the one in texts.
+
+    MBCONV (Du et al., appendix A) makes a mobile network: all nodes are of that kind, or none is.
+    """
 
     BOTTLENECK = "bottleneck"
     RESIDUAL = "residual"
+    MBCONV = "mbconv"
 
 
 _BY_LETTER: Final = {kind.value[0]: kind for kind in BlockKind}
@@ -48,7 +52,11 @@ class StemNode:
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """The fixed head of the network: each node feeds the next one, after a 7x7/2 conv and a pool."""
+    """The fixed head of the network: each node feeds the next one.
+
+    Before the first node stand a 7x7/2 conv and a pool; in a mobile network a 3x3/2 conv only, so
+    that its first node may lie on level 1.
+    """
 
     nodes: tuple[StemNode, ...]
 
@@ -111,10 +119,21 @@ class Genome:
                 levels.add(block.level)
         if not levels:
             raise InvalidGenome("no block is an output, expected at least one")
+        mixed = [node for node in range(len(self)) if (self.kind(node) is BlockKind.MBCONV) != self.mobile]
+        if mixed:
+            raise InvalidGenome(
+                f"node {mixed[0]}: kind={self.kind(mixed[0])}, but node 0 is {self.kind(0)}; "
+                "expected mbconv everywhere or nowhere"
+            )
 
     def __len__(self) -> int:
         """How many nodes there are, the stem's included."""
         return len(self.stem.nodes) + len(self.blocks)
+
+    @property
+    def mobile(self) -> bool:
+        """Whether its nodes are MBConv blocks, which changes its stem, its edges and its heads too."""
+        return self.stem.nodes[0].kind is BlockKind.MBCONV
 
     def level(self, node: int) -> int:
         """The level of a node, by its number."""

@@ -17,10 +17,22 @@ BASE_WIDTH: Final = {1: 32, 2: 64, 3: 128, 4: 256, 5: 256, 6: 256, 7: 256}
 STEM_CONV_WIDTH: Final = 64
 """Channels of the first 7x7 conv: the same at every width."""
 
+MOBILE_WIDTH: Final = {0: 8, 1: 16, 2: 24, 3: 40, 4: 80, 5: 112, 6: 112, 7: 112}
+"""Channels of an MBConv block, by level, at width 1; level 0 stands for the first 3x3 conv."""
+
+EXPANSION: Final = 6
+"""How much wider an MBConv block is inside than the channels that it is given."""
+
+SQUEEZE: Final = 0.2
+"""Share of the channels it is given that an MBConv block's squeeze-and-excitation keeps."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """Width multiplier, resampling factor alpha, endpoint channels and block repeats of a network."""
+    """Width multiplier, resampling factor alpha, endpoint channels and block repeats of a network.
+
+    A mobile network's edges have no reduced width, so that `alpha` means nothing to it.
+    """
 
     width: float = 1.0
     alpha: float = 0.5
@@ -43,15 +55,26 @@ class Scaling:
                 "expected a product of at least 1/32"
             )
 
-    def feature_width(self, level: int) -> int:
+    def feature_width(self, level: int, kind: BlockKind = BlockKind.BOTTLENECK) -> int:
         """C of a level; truncated, as the references do."""
-        return int(BASE_WIDTH[level] * self.width)
+        table = MOBILE_WIDTH if kind is BlockKind.MBCONV else BASE_WIDTH
+        return int(table[level] * self.width)
 
     def output_width(self, level: int, kind: BlockKind) -> int:
-        """Channels that a block hands to its children: 4C for a bottleneck, C for a residual block."""
+        """Channels that a block hands to its children: 4C for a bottleneck, else C."""
         factor = 4 if kind is BlockKind.BOTTLENECK else 1
-        return factor * self.feature_width(level)
+        return factor * self.feature_width(level, kind)
 
     def reduced_width(self, level: int) -> int:
         """Channels between the two 1x1 convs of a resampling edge, from a parent of this level."""
         return int(self.feature_width(level) * self.alpha)
+
+    @property
+    def mobile_stem_width(self) -> int:
+        """Channels of a mobile network's first 3x3 conv."""
+        return int(MOBILE_WIDTH[0] * self.width)
+
+
+def squeezed_width(channels: int) -> int:
+    """Channels between the two layers of the squeeze-and-excitation of an MBConv block on `channels`."""
+    return max(1, int(SQUEEZE * channels))

@@ -58,6 +58,12 @@ class SpineNetSpace:
             values = getattr(self, field)
             if not values or len(set(values)) != len(values):
                 raise InvalidSpace(f"{self.name}: {field}={values}, expected one or more, each once")
+        mobile = {kind is BlockKind.MBCONV for kind in (*self.kinds, *(n.kind for n in self.stem.nodes))}
+        if len(mobile) > 1:
+            raise InvalidSpace(
+                f"{self.name}: kinds={tuple(map(str, self.kinds))} on a stem of {self.stem.nodes[0].kind}, "
+                "expected mbconv everywhere or nowhere"
+            )
         if self.window is not None and self.window < 2:
             raise InvalidSpace(f"{self.name}: window={self.window}, expected 2 or more, or none")
         nodes = len(self.stem.nodes) + self.blocks

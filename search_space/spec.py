@@ -7,7 +7,7 @@ or repeated keys are refused. It has a format name and a version; a newer versio
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -22,6 +22,9 @@ from search_space.scaling import Scaling
 FORMAT: Final = "spinenas-spec"
 VERSION: Final = 1
 MAX_BYTES: Final = 256 * 1024
+
+_UPGRADES: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+"""How a document of each older version is written in the next one; there is only one version so far."""
 
 
 class InvalidSpec(ValueError):
@@ -91,7 +94,7 @@ class _ExpectedText(_Strict):
 
 class _SpecText(_Strict):
     format: Literal["spinenas-spec"]
-    version: Literal[1]
+    version: int
     genome: _GenomeText
     scaling: _ScalingText
     proxy: dict[str, JsonValue] | None = None
@@ -162,13 +165,23 @@ def spec_from_text(text: str, source: str = "spec") -> Spec:
         raise InvalidSpec(f"{source}: {error}") from None
     _check_version(document, source)
     try:
+        for version in range(document["version"], VERSION):
+            document = _UPGRADES[version](document) | {"version": version + 1}
         return _to_spec(_SpecText.model_validate(document))
     except ValidationError as error:
-        raise InvalidSpec(f"{source}: {_first_problem(error)}") from None
+        raise InvalidSpec(f"{source}: {first_problem(error)}") from None
     except InvalidGenome as error:
         raise InvalidSpec(f"{source}: genome: {error}") from None
     except ValueError as error:
         raise InvalidSpec(f"{source}: {error}") from None
+
+
+def spec_schema() -> dict[str, Any]:
+    """The JSON schema of a spec file, for editors and other programs."""
+    schema = _SpecText.model_json_schema()
+    schema["properties"]["version"] = {"const": VERSION}
+    schema["title"] = f"SpineNAS spec, version {VERSION}"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _check_version(document: Any, source: str) -> None:
@@ -177,6 +190,8 @@ def _check_version(document: Any, source: str) -> None:
     version = document.get("version")
     if type(version) is not int:  # True is an int, and equal to 1
         raise InvalidSpec(f"{source}: version={version!r}, expected a whole number")
+    if version < 1:
+        raise InvalidSpec(f"{source}: version={version}, expected 1 to {VERSION}")
     if version > VERSION:
         raise InvalidSpec(f"{source}: version {version}, but this program reads up to {VERSION}: update it")
 
@@ -202,7 +217,8 @@ def _to_spec(text: _SpecText) -> Spec:
     )
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Where the first mistake is, what was expected there, and what was found."""
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     found = repr(problem["input"])

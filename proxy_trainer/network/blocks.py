@@ -9,6 +9,7 @@ from typing import TypeVar, assert_never
 
 from proxy_trainer.network.ops import Ops
 from search_space.genome import BlockKind
+from search_space.scaling import EXPANSION, squeezed_width
 
 T = TypeVar("T")
 
@@ -37,10 +38,26 @@ def block(  # noqa: PLR0913 - a block is told by these five
             filters = width
             branch = active_unit(ops, f"{name}/feature", x, width, 3, stride)
             branch = unit(ops, f"{name}/expand", branch, filters, 3)
+        case BlockKind.MBCONV:
+            return mbconv(ops, name, x, width, stride=stride)
         case _:
             assert_never(kind)
     shortcut = unit(ops, f"{name}/shortcut", x, filters, 1, stride) if project else x
     return ops.activate(ops.add((shortcut, branch)))
+
+
+def mbconv(ops: Ops[T], name: str, x: T, filters: int, *, stride: int = 1) -> T:
+    """A mobile inverted bottleneck with squeeze and excitation; nothing is activated after the sum.
+
+    Without the sum where shapes differ. As in TF Model Garden the gate is a hard sigmoid.
+    """
+    channels = ops.channels(x)
+    y = active_unit(ops, f"{name}/widen", x, EXPANSION * channels, 1)
+    y = ops.activate(ops.norm(f"{name}/depthwise/norm", ops.depthwise(f"{name}/depthwise/conv", y, stride)))
+    y = ops.excite(f"{name}/excitation", y, squeezed_width(channels))
+    if stride == 1 and channels == filters:
+        return ops.add((unit(ops, f"{name}/narrow", y, filters, 1), x))
+    return unit(ops, f"{name}/project", y, filters, 1)
 
 
 def group(  # noqa: PLR0913 - and a group has repeats besides
@@ -65,5 +82,15 @@ def resample(ops: Ops[T], name: str, x: T, reduced: int, filters: int, octaves: 
         for _ in range(octaves - 1):
             x = ops.max_pool(x)
     elif octaves < 0:
+        x = ops.upsample(x, 2**-octaves)
+    return unit(ops, f"{name}/expand", x, filters, 1)
+
+
+def mobile_resample(ops: Ops[T], name: str, x: T, filters: int, octaves: int) -> T:
+    """A mobile network's edge: a depthwise 3x3/2 conv for every halving, or doublings, then a 1x1 conv."""
+    for octave in range(octaves):
+        down = f"{name}/down{octave}"
+        x = ops.activate(ops.norm(f"{down}/norm", ops.depthwise(f"{down}/conv", x, 2)))
+    if octaves < 0:
         x = ops.upsample(x, 2**-octaves)
     return unit(ops, f"{name}/expand", x, filters, 1)

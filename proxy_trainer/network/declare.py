@@ -44,7 +44,8 @@ class Weight:
     @property
     def ends_branch(self) -> bool:
         """Whether it is the scale of the last batch norm of a block, just before the sum."""
-        return self.name.startswith("block") and self.name.endswith("/expand/norm/scale")
+        ends = ("/expand/norm/scale", "/narrow/norm/scale")
+        return self.name.startswith("block") and self.name.endswith(ends)
 
 
 @dataclass(slots=True)
@@ -66,6 +67,33 @@ class ShapeOps:
         self._declare(f"{name}/bias", (filters,), bias)
         self.multiply_adds += x.height * x.width * 9 * x.channels * filters
         return Shape(x.height, x.width, filters)
+
+    def channels(self, x: Shape) -> int:
+        return x.channels
+
+    def depthwise(self, name: str, x: Shape, stride: int = 1) -> Shape:
+        self._declare(f"{name}/kernel", (3, 3, x.channels, 1), FAN_IN)
+        out = Shape(-(-x.height // stride), -(-x.width // stride), x.channels)
+        self.multiply_adds += out.height * out.width * 9 * x.channels
+        return out
+
+    def separable(self, name: str, x: Shape, filters: int, init: Normal, bias: float = 0.0) -> Shape:
+        self._declare(f"{name}/depthwise/kernel", (3, 3, x.channels, 1), init)
+        self._declare(f"{name}/pointwise/kernel", (1, 1, x.channels, filters), init)
+        self._declare(f"{name}/bias", (filters,), bias)
+        self.multiply_adds += x.height * x.width * x.channels * (9 + filters)
+        return Shape(x.height, x.width, filters)
+
+    def excite(self, name: str, x: Shape, squeezed: int) -> Shape:
+        for part, source, filters in (("squeeze", x.channels, squeezed), ("excite", squeezed, x.channels)):
+            self._declare(f"{name}/{part}/kernel", (1, 1, source, filters), FAN_IN)
+            self._declare(f"{name}/{part}/bias", (filters,), 0.0)
+            self.multiply_adds += source * filters
+        return x
+
+    def biased(self, name: str, x: Shape, filters: int, kernel: int, stride: int = 1) -> Shape:
+        self._declare(f"{name}/bias", (filters,), 0.0)
+        return self.conv(name, x, filters, kernel, stride)
 
     def norm(self, name: str, x: Shape) -> Shape:
         for weight, start, trained in (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import keras
 import numpy as np
@@ -15,14 +15,17 @@ import tensorflow as tf
 
 from proxy_trainer.network.declare import Shape, ShapeOps, Weight
 from proxy_trainer.network.ops import NORM_MOMENTUM, Normal
-from proxy_trainer.network.pieces import Edge, Endpoint, HeadPiece, Node, Piece, StemGroup, StemInput, run
+from proxy_trainer.network.pieces import (
+    Edge,
+    MobileEdge,
+    Piece,
+    run,
+)
 from proxy_trainer.network.plan import IMAGES, Plan
 from proxy_trainer.network.tensor_ops import Activation, TensorOps
 from search_space.genome import BlockKind
 
-_KINDS: Final[Mapping[str, type[Any]]] = {
-    kind.__name__: kind for kind in (StemInput, StemGroup, Node, Endpoint, HeadPiece)
-}
+_KINDS: Final[Mapping[str, type[Any]]] = {kind.__name__: kind for kind in get_args(Piece)}
 
 
 @keras.saving.register_keras_serializable(package="spinenas")
@@ -129,7 +132,9 @@ def _piece(config: Mapping[str, Any]) -> Piece:
     if "kind" in settings:
         settings["kind"] = BlockKind(settings["kind"])
     if "edges" in settings:
-        settings["edges"] = tuple(Edge(**edge) for edge in settings["edges"])
+        settings["edges"] = tuple(
+            Edge(**edge) if "reduced" in edge else MobileEdge(**edge) for edge in settings["edges"]
+        )
     if "levels" in settings:
         settings["levels"] = tuple(settings["levels"])
     piece: Piece = kind(**settings)

@@ -41,6 +41,26 @@ class Ops(Protocol[T]):
         """A 3x3 convolution with a bias, for heads."""
         ...
 
+    def biased(self, name: str, x: T, filters: int, kernel: int, stride: int = 1) -> T:
+        """A convolution with a bias, initialised by fan-in, for pyramids."""
+        ...
+
+    def channels(self, x: T) -> int:
+        """How many channels there are."""
+        ...
+
+    def depthwise(self, name: str, x: T, stride: int = 1) -> T:
+        """A 3x3 convolution of each channel by itself, without bias, initialised by fan-in."""
+        ...
+
+    def separable(self, name: str, x: T, filters: int, init: Normal, bias: float = 0.0) -> T:
+        """A 3x3 convolution of each channel, then a 1x1 one with a bias, for mobile heads."""
+        ...
+
+    def excite(self, name: str, x: T, squeezed: int) -> T:
+        """Squeeze and excitation: mean, 1x1 to `squeezed`, ReLU, 1x1 back, hard sigmoid, times x."""
+        ...
+
     def norm(self, name: str, x: T) -> T:
         """Batch normalisation over images and positions, with a scale and an offset."""
         ...

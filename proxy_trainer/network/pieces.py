@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar, assert_never
 
-from proxy_trainer.network.blocks import active_unit, group, resample
-from proxy_trainer.network.ops import Normal, Ops
+from proxy_trainer.network.blocks import active_unit, group, mobile_resample, resample
+from proxy_trainer.network.ops import FAN_IN, Normal, Ops
 from search_space.genome import BlockKind
 from search_space.scaling import STEM_CONV_WIDTH
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 TOWER_INIT: Final = Normal(0.01)
 PREDICTOR_INIT: Final = Normal(1e-5)
+SEPARABLE_INIT: Final = Normal(0.03)
 PRIOR_BIAS: Final = -math.log(99.0)
 """Bias of the class predictor: every anchor starts at a probability of 0.01 (Lin et al., 2017)."""
 
@@ -33,8 +34,22 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MobileEdge:
+    """A mobile network's connection: halvings (negative: doublings) at the parent's own width."""
+
+    octaves: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StemInput:
     """7x7/2 conv and max-pool: images to level 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MobileStemInput:
+    """A mobile network's 3x3/2 conv: images to level 1."""
+
+    filters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +71,7 @@ class Node:
     width: int
     filters: int
     repeats: int
-    edges: tuple[Edge, Edge]
+    edges: tuple[Edge | MobileEdge, Edge | MobileEdge]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +82,51 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PyramidConv:
+    """A conv with a bias in a feature pyramid; `activated` applies to its input."""
+
+    filters: int
+    kernel: int
+    stride: int = 1
+    activated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PyramidMerge:
+    """A lateral connection plus the next coarser map, doubled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PyramidNorm:
+    """The batch norm of a pyramid's level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeadPiece:
-    """The RetinaNet heads: towers and predictors shared over the levels, a batch norm per level."""
+    """The RetinaNet heads: towers and predictors shared over the levels, a batch norm per level.
+
+    A mobile network's convs are `separable`.
+    """
 
     levels: tuple[int, ...]
     convs: int
     width: int
     classes: int
     anchors: int
+    separable: bool = False
 
 
-Piece = StemInput | StemGroup | Node | Endpoint | HeadPiece
+Piece = (
+    StemInput
+    | MobileStemInput
+    | StemGroup
+    | Node
+    | Endpoint
+    | PyramidConv
+    | PyramidMerge
+    | PyramidNorm
+    | HeadPiece
+)
 
 
 def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
@@ -85,6 +134,8 @@ def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
     match piece:
         case StemInput():
             return (ops.max_pool(active_unit(ops, "conv", inputs[0], STEM_CONV_WIDTH, 7, 2)),)
+        case MobileStemInput():
+            return (active_unit(ops, "conv", inputs[0], piece.filters, 3, 2),)
         case StemGroup():
             return (
                 group(
@@ -101,6 +152,13 @@ def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
             return (_node(piece, ops, inputs),)
         case Endpoint():
             return (active_unit(ops, "endpoint", inputs[0], piece.filters, 1),)
+        case PyramidConv():
+            x = ops.activate(inputs[0]) if piece.activated else inputs[0]
+            return (ops.biased("conv", x, piece.filters, piece.kernel, piece.stride),)
+        case PyramidMerge():
+            return (ops.add((inputs[0], ops.upsample(inputs[1], 2))),)
+        case PyramidNorm():
+            return (ops.norm("norm", inputs[0]),)
         case HeadPiece():
             classes = _tower(piece, ops, "class", inputs, piece.classes * piece.anchors, PRIOR_BIAS)
             boxes = _tower(piece, ops, "box", inputs, 4 * piece.anchors, 0.0)
@@ -112,6 +170,8 @@ def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
 def _node(piece: Node, ops: Ops[T], inputs: Sequence[T]) -> T:
     edges = [
         resample(ops, f"edge{index}", inputs[index], edge.reduced, piece.filters, edge.octaves)
+        if isinstance(edge, Edge)
+        else mobile_resample(ops, f"edge{index}", inputs[index], piece.filters, edge.octaves)
         for index, edge in enumerate(piece.edges)
     ]
     fused = ops.activate(ops.add((*edges, *inputs[len(edges) :])))
@@ -121,10 +181,13 @@ def _node(piece: Node, ops: Ops[T], inputs: Sequence[T]) -> T:
 def _tower(
     piece: HeadPiece, ops: Ops[T], name: str, inputs: Sequence[T], filters: int, bias: float
 ) -> list[T]:
+    # As in TF Model Garden, but for separable towers, which Keras starts by fan-in and fan-out there.
+    tower, predictor = (FAN_IN, SEPARABLE_INIT) if piece.separable else (TOWER_INIT, PREDICTOR_INIT)
+    conv = ops.separable if piece.separable else ops.predict
     found = []
     for level, x in zip(piece.levels, inputs, strict=True):
         for index in range(piece.convs):
-            x = ops.predict(f"{name}/conv{index}", x, piece.width, TOWER_INIT)
+            x = conv(f"{name}/conv{index}", x, piece.width, tower)
             x = ops.activate(ops.norm(f"{name}/conv{index}/norm{level}", x))
-        found.append(ops.predict(f"{name}/predict", x, filters, PREDICTOR_INIT, bias))
+        found.append(conv(f"{name}/predict", x, filters, predictor, bias))
     return found

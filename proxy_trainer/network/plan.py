@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from proxy_trainer.network.ops import Ops
-from proxy_trainer.network.pieces import Edge, Endpoint, HeadPiece, Node, Piece, StemGroup, StemInput, run
+from proxy_trainer.network.pieces import (
+    Edge,
+    Endpoint,
+    HeadPiece,
+    MobileEdge,
+    MobileStemInput,
+    Node,
+    Piece,
+    StemGroup,
+    StemInput,
+    run,
+)
 from search_space.genome import Genome
 from search_space.graph import GraphNode, resolve
 from search_space.scaling import STEM_CONV_WIDTH, Scaling
@@ -38,7 +49,8 @@ class Plan:
 def backbone_plan(genome: Genome, scaling: Scaling) -> Plan:
     """The backbone up to and with the endpoint convs; dead nodes are not in it."""
     graph = resolve(genome)
-    steps = [Step("stem", StemInput(), (IMAGES,))]
+    stem = MobileStemInput(filters=scaling.mobile_stem_width) if genome.mobile else StemInput()
+    steps = [Step("stem", stem, (IMAGES,))]
     for node in graph.nodes:
         steps.append(_stem_step(genome, node, scaling) if node.stem else _node_step(genome, node, scaling))
     outputs = {}
@@ -51,7 +63,12 @@ def backbone_plan(genome: Genome, scaling: Scaling) -> Plan:
 def detector_plan(backbone: Plan, *, convs: int, width: int, classes: int, anchors: int) -> Plan:
     """A backbone with RetinaNet heads, the step "head", on all of its endpoints."""
     head = HeadPiece(
-        levels=tuple(backbone.outputs), convs=convs, width=width, classes=classes, anchors=anchors
+        levels=tuple(backbone.outputs),
+        convs=convs,
+        width=width,
+        classes=classes,
+        anchors=anchors,
+        separable=any(isinstance(step.piece, MobileStemInput) for step in backbone.steps),
     )
     step = Step("head", head, tuple(backbone.outputs.values()))
     return Plan((*backbone.steps, step), backbone.outputs)
@@ -64,11 +81,12 @@ def node_name(number: int) -> str:
 
 def _stem_step(genome: Genome, node: GraphNode, scaling: Scaling) -> Step:
     before = node.parents[0] if node.parents else None
-    level = 2 if before is None else genome.level(before)
-    channels = STEM_CONV_WIDTH if before is None else scaling.output_width(level, genome.kind(before))
+    first = (1, scaling.mobile_stem_width) if genome.mobile else (2, STEM_CONV_WIDTH)
+    level = first[0] if before is None else genome.level(before)
+    channels = first[1] if before is None else scaling.output_width(level, genome.kind(before))
     piece = StemGroup(
         kind=node.kind,
-        width=scaling.feature_width(node.level),
+        width=scaling.feature_width(node.level, node.kind),
         repeats=scaling.repeats,
         stride=2 ** (node.level - level),
         project=node.level != level or channels != scaling.output_width(node.level, node.kind),
@@ -77,13 +95,10 @@ def _stem_step(genome: Genome, node: GraphNode, scaling: Scaling) -> Step:
 
 
 def _node_step(genome: Genome, node: GraphNode, scaling: Scaling) -> Step:
-    first, second = (
-        Edge(reduced=_reduced(genome, parent, scaling), octaves=node.level - genome.level(parent))
-        for parent in node.parents
-    )
+    first, second = (_edge(genome, parent, node, scaling) for parent in node.parents)
     piece = Node(
         kind=node.kind,
-        width=scaling.feature_width(node.level),
+        width=scaling.feature_width(node.level, node.kind),
         filters=scaling.output_width(node.level, node.kind),
         repeats=scaling.repeats,
         edges=(first, second),
@@ -91,8 +106,11 @@ def _node_step(genome: Genome, node: GraphNode, scaling: Scaling) -> Step:
     return Step(node_name(node.number), piece, tuple(node_name(n) for n in (*node.parents, *node.raw)))
 
 
-def _reduced(genome: Genome, parent: int, scaling: Scaling) -> int:
-    return scaling.reduced_width(genome.level(parent))
+def _edge(genome: Genome, parent: int, node: GraphNode, scaling: Scaling) -> Edge | MobileEdge:
+    octaves = node.level - genome.level(parent)
+    if genome.mobile:
+        return MobileEdge(octaves=octaves)
+    return Edge(reduced=scaling.reduced_width(genome.level(parent)), octaves=octaves)
 
 
 def apply(plan: Plan, ops_of: Mapping[str, Ops[T]], images: T) -> dict[str, tuple[T, ...]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import tensorflow as tf
 
 from proxy_trainer.network.ops import NORM_EPSILON, Normal
+
+SIXTH: Final = 0.16667
+"""TF Model Garden's hard sigmoid rounds so."""
 
 Activation = Literal["relu", "swish"]
 
@@ -34,6 +37,35 @@ class TensorOps:
         x = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=1, padding="SAME")
         y: tf.Tensor = tf.nn.bias_add(x, self.weights[f"{name}/bias"])
         return y
+
+    def biased(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:
+        y: tf.Tensor = tf.nn.bias_add(
+            self.conv(name, x, filters, kernel, stride), self.weights[f"{name}/bias"]
+        )
+        return y
+
+    def channels(self, x: tf.Tensor) -> int:
+        return int(x.shape[-1])
+
+    def depthwise(self, name: str, x: tf.Tensor, stride: int = 1) -> tf.Tensor:
+        kernel = self.weights[f"{name}/kernel"]
+        y: tf.Tensor = tf.nn.depthwise_conv2d(x, kernel, strides=[1, stride, stride, 1], padding="SAME")
+        return y
+
+    def separable(self, name: str, x: tf.Tensor, filters: int, init: Normal, bias: float = 0.0) -> tf.Tensor:  # noqa: ARG002 - shapes and starts are in the weights
+        x = self.depthwise(f"{name}/depthwise", x)
+        x = tf.nn.conv2d(x, self.weights[f"{name}/pointwise/kernel"], strides=1, padding="SAME")
+        y: tf.Tensor = tf.nn.bias_add(x, self.weights[f"{name}/bias"])
+        return y
+
+    def excite(self, name: str, x: tf.Tensor, squeezed: int) -> tf.Tensor:  # noqa: ARG002 - shapes are in the weights
+        get = self.weights
+        gate = tf.reduce_mean(x, axis=[1, 2], keepdims=True)
+        gate = tf.nn.conv2d(gate, get[f"{name}/squeeze/kernel"], strides=1, padding="SAME")
+        gate = tf.nn.relu(tf.nn.bias_add(gate, get[f"{name}/squeeze/bias"]))
+        gate = tf.nn.conv2d(gate, get[f"{name}/excite/kernel"], strides=1, padding="SAME")
+        gate = tf.nn.bias_add(gate, get[f"{name}/excite/bias"])
+        return x * (tf.nn.relu6(gate + 3.0) * SIXTH)
 
     def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
         get = self.weights

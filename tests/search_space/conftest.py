@@ -12,16 +12,19 @@ from search_space.genome import BlockGene, BlockKind, Genome, Stem, StemNode
 
 RandomGenome: TypeAlias = Callable[[np.random.Generator], Genome]
 
-KINDS = tuple(BlockKind)
+REGULAR = (BlockKind.BOTTLENECK, BlockKind.RESIDUAL)
+MOBILE = (BlockKind.MBCONV, BlockKind.MBCONV)
 
 
 def random_genome(rng: np.random.Generator) -> Genome:
     length = int(rng.integers(2, 5))
-    levels = sorted(int(level) for level in rng.integers(2, 4, size=length))
+    mobile = rng.random() < 0.25
+    levels = sorted(int(level) for level in rng.integers(1 if mobile else 2, 4, size=length))
+    of_kinds = MOBILE if mobile else REGULAR
     chosen = set(rng.choice(length, size=int(rng.integers(2, length + 1)), replace=False).tolist())
     stem = Stem(
         tuple(
-            StemNode(level, KINDS[int(rng.integers(2))], index in chosen)
+            StemNode(level, of_kinds[int(rng.integers(2))], index in chosen)
             for index, level in enumerate(levels)
         )
     )
@@ -37,7 +40,7 @@ def random_genome(rng: np.random.Generator) -> Genome:
         output = level not in outputs and (rng.random() < 0.3 or (place == count - 1 and not outputs))
         if output:
             outputs.add(level)
-        blocks.append(BlockGene(level, KINDS[int(rng.integers(kinds))], (a, b), output))
+        blocks.append(BlockGene(level, of_kinds[int(rng.integers(kinds))], (a, b), output))
     return Genome(stem, tuple(blocks))
 
 

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from search_space.catalog import (
     GENOMES,
+    MOBILE_49,
     R0_SP53,
+    R23_SP30,
     SPACES,
     SPINENET_49,
     UnknownName,
     genome_by_name,
     space_by_name,
 )
-from search_space.genome import BlockKind
+from search_space.family import FAMILY, member_by_name
+from search_space.genome import BlockKind, Genome
+from search_space.size import space_size
 
 
 def test_blocks_per_level_are_those_of_the_paper() -> None:
@@ -40,6 +45,49 @@ def test_every_genome_is_in_the_space_of_its_name() -> None:
 def test_what_is_inferred_is_marked() -> None:
     assert SPACES["spinenet-49"].inferred == ("intermediates",)
     assert SPACES["r0-sp53"].inferred == ()
+    assert SPACES["r23-sp30"].inferred == ("stem",)
+
+
+# reference/spinenet.md, sections 2.5 and 10.3: labelled with the window, without it; distinct.
+SIZES = {
+    "r35-sp18": (6.8, 6.8, None),
+    "r23-sp30": (15.1, 15.3, None),
+    "r14-sp39": (22.0, 23.5, None),
+    "r0-sp53": (26.7, 29.6, 23.8),
+    "spinenet-49": (37.2, 40.1, 34.3),
+    "vertex-spinenet": (None, None, 35.5),
+    "vertex-spinenet-v2": (None, None, 27.0),
+    "vertex-spinenet-mbconv": (None, None, 30.4),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_come_out_as_published(name: str) -> None:
+    space = SPACES[name]
+    size, unrestricted = space_size(space), space_size(replace(space, window=None))
+    found = (size.labelled, unrestricted.labelled, size.distinct)
+    for value, published in zip(found, SIZES[name], strict=True):
+        assert published is None or round(value, 1) == published
+
+
+@pytest.mark.parametrize(
+    ("genome", "space"),
+    [
+        (R23_SP30, "r23-sp30"),
+        (MOBILE_49, "spinenet-mobile-49"),
+        (R0_SP53, "r0-sp53"),
+        (SPINENET_49, "spinenet-49"),
+    ],
+)
+def test_published_genomes_are_in_their_spaces(genome: Genome, space: str) -> None:
+    SPACES[space].check(genome)
+
+
+def test_the_family_names_what_there_is() -> None:
+    assert {member.genome for member in FAMILY.values()} <= set(GENOMES)
+    assert member_by_name("spinenet-96").scaling.repeats == 2
+    with pytest.raises(UnknownName, match="'spinenet-69' is not in the catalog: did you mean 'spinenet-96'"):
+        member_by_name("spinenet-69")
 
 
 @pytest.mark.parametrize("name", ["spinenet49", "SPINENET-49", "spinet-49", "spinenet_49"])

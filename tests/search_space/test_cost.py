@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from search_space.catalog import R0_SP53, SPACES, SPINENET_49, space_by_name
-from search_space.cost import Cost, Head, network_cost
+from search_space.catalog import MOBILE_49, R0_SP53, R23_SP30, SPACES, SPINENET_49, space_by_name
+from search_space.cost import Head, network_cost, network_costs
+from search_space.cost_terms import Cost
 from search_space.genome import Genome, InvalidGenome
 from search_space.scaling import Scaling
 
@@ -50,6 +52,13 @@ FAMILY = {
         SPINENET_49, Scaling(width=0.65), Head(width=128), 640, "9.473", "11.945", "33.75"
     ),
     "R0-SP53": Published(R0_SP53, Scaling(), Head(), 640, "19344320", "26.056", "94.8"),
+    "MB-49": Published(MOBILE_49, Scaling(endpoint_width=48), Head(width=48), 384, "2.269", "2.338", "0.981"),
+    "MB-49S": Published(
+        MOBILE_49, Scaling(width=0.65, endpoint_width=40), Head(width=40), 384, "0.976", "1.031", "0.496"
+    ),
+    "MB-49XS": Published(
+        MOBILE_49, Scaling(width=0.6, endpoint_width=24), Head(width=24), 256, "0.842", "0.873", "0.166"
+    ),
     # Section 3: the proxy of the search.
     "proxy": Published(
         SPINENET_49,
@@ -118,3 +127,21 @@ def test_genomes_of_a_space_differ_in_cost() -> None:
 def test_impossible_heads_are_refused(fields: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields))):
         Head(**fields)
+
+
+def test_the_genome_that_was_read_off_a_figure_costs_what_it_should() -> None:
+    """Section 4.3: 95.5 B with a stem of 256 features on level 5."""
+    assert f"{network_cost(R23_SP30, Scaling(), 640, Head()).total.flops / 1e9:.1f}" == "95.5"
+
+
+def test_many_at_once_are_each_alone(any_genome: Callable[[np.random.Generator], Genome]) -> None:
+    rng = np.random.default_rng(3)
+    mixed = [any_genome(rng) for _ in range(60)]
+    alike = [space_by_name("spinenet-49").sample(rng) for _ in range(60)]
+    scaling, head = Scaling(width=0.65, repeats=2), Head(convs=2, classes=5)
+    for genomes in (mixed, alike, [*alike, *mixed]):
+        costs = network_costs(genomes, scaling, 256, head)
+        for row, genome in enumerate(genomes):
+            alone = network_cost(genome, scaling, 256, head)
+            assert costs.backbone[row].tolist() == [alone.backbone.params, alone.backbone.flops]
+            assert costs.total[row].tolist() == [alone.total.params, alone.total.flops]

@@ -23,7 +23,7 @@ OFFSETS = SpineNetSpace(
     intermediates=(3, 4),
     outputs=(3,),
     offsets=(0, 1),
-    kinds=tuple(BlockKind),
+    kinds=(BlockKind.BOTTLENECK, BlockKind.RESIDUAL),
 )
 
 

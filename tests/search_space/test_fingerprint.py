@@ -69,7 +69,8 @@ def nearly(genome: Genome, rng: np.random.Generator) -> Genome:
         case 1 if not old.output:
             level = 3 + int(rng.integers(3))
         case _:
-            kind = BlockKind.RESIDUAL if kind is BlockKind.BOTTLENECK else BlockKind.BOTTLENECK
+            other = {BlockKind.RESIDUAL: BlockKind.BOTTLENECK, BlockKind.BOTTLENECK: BlockKind.RESIDUAL}
+            kind = other.get(kind, kind)
     blocks = list(genome.blocks)
     blocks[place] = BlockGene(level, kind, parents, old.output)
     return Genome(genome.stem, tuple(blocks))

@@ -30,7 +30,7 @@ BIG = space_by_name("spinenet-49")
 R0 = space_by_name("r0-sp53")
 NONE = MoveWeights(swap_intermediates=0, shift_intermediate=0, swap_outputs=0, rewire=1e-9, offset=0, kind=0)
 NAMES = list(MoveWeights.__slots__)
-KINDS = tuple(BlockKind)
+KINDS = (BlockKind.BOTTLENECK, BlockKind.RESIDUAL)
 
 
 def only(name: str) -> MoveWeights:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import yaml
@@ -13,11 +16,13 @@ from search_space.catalog import SPINENET_49
 from search_space.genome import Genome
 from search_space.scaling import Scaling
 from search_space.spec import (
+    _UPGRADES,
     Expected,
     InvalidSpec,
     Spec,
     read_spec,
     spec_from_text,
+    spec_schema,
     spec_to_text,
     write_spec,
 )
@@ -112,7 +117,7 @@ BAD = {
     "# " + "x" * 300_000: "more than 262144 bytes",
     replaced("spinenas-spec", "other"): "expected a mapping with 'format: spinenas-spec'",
     replaced("version: 1", "version: 2"): "version 2, but this program reads up to 1: update it",
-    replaced("version: 1", "version: 0"): "version: Input should be 1, found 0",
+    replaced("version: 1", "version: 0"): "version=0, expected 1 to 1",
     replaced("version: 1", "version: true"): "version=True, expected a whole number",
     replaced("version: 1\n", ""): "version=None, expected a whole number",
     replaced("provenance:", "provinence:"): "provinence: Extra inputs are not permitted",
@@ -123,7 +128,7 @@ BAD = {
     replaced("node: 1", "node: 0"): "genome: stem.1: node=0, expected 1",
     replaced("[0, 1]", "[0, 2]"): "genome: node 2: parents=(0, 2)",
     replaced("[0, 1]", "[0, 1, 1]"): "genome.blocks.0.parents: List should have at most 2 items",
-    replaced("kind: residual", "kind: resnet"): "genome.blocks.1.kind: Input should be 'bottleneck' or",
+    replaced("kind: residual", "kind: resnet"): "genome.blocks.1.kind: Input should be 'bottleneck', 're",
     replaced("width: 1.0", "width: .nan"): "scaling.width: Input should be a finite number",
     replaced("width: 1.0", "width: 99.0"): "scaling: width=99.0",
     replaced("  width: 1.0\n", ""): "scaling.width: Field required",
@@ -214,3 +219,29 @@ def test_a_spec_is_replaced_in_one_piece(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Is a directory"):
         write_spec(PLAIN, tmp_path.parent)
     assert not list(tmp_path.parent.parent.glob("*.part"))
+
+
+def test_the_schema_in_the_docs_is_this_ones() -> None:
+    """To renew it: python -m json.tool of what json.dumps(spec_schema()) gives."""
+    stored = Path(__file__).parents[2] / "docs" / "spec.schema.json"
+    assert json.loads(stored.read_text(encoding="utf-8")) == spec_schema()
+
+
+def test_the_schema_knows_good_specs_from_bad_ones() -> None:
+    schema = jsonschema.Draft202012Validator(spec_schema())
+    good = yaml.safe_load(spec_to_text(Spec(genome=SPINENET_49)))
+    schema.validate(good)
+    for key, value in (("version", 2), ("genome", {}), ("colour", "red")):
+        assert list(schema.iter_errors(good | {key: value}))
+
+
+def test_an_older_version_is_upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a later version would: what was called `scaling` is called so no longer."""
+
+    def upgrade(document: dict[str, Any]) -> dict[str, Any]:
+        return {"scaling" if key == "sizes" else key: value for key, value in document.items()}
+
+    text = spec_to_text(Spec(genome=SPINENET_49)).replace("scaling:", "sizes:")
+    monkeypatch.setattr("search_space.spec.VERSION", 2)
+    monkeypatch.setitem(_UPGRADES, 1, upgrade)
+    assert spec_from_text(text).genome == SPINENET_49

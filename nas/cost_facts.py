@@ -1,0 +1,79 @@
+"""What a network costs, as JSON-ready facts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import typer
+
+from nas.designs import Design
+from search_space.cost import Head, network_cost
+from search_space.cost_terms import Cost
+from search_space.graph import resolve
+from search_space.scaling import Scaling
+
+
+def cost_facts(design: Design) -> dict[str, Any]:
+    """Of the backbone, the heads and both; `flops` are multiply-adds of one image."""
+    cost = network_cost(design.genome, design.scaling, design.input_size, design.head)
+    graph = resolve(design.genome)
+    return {
+        "name": design.name,
+        "genome": design.genome.to_text(),
+        "scaling": dataclasses.asdict(design.scaling),
+        "head": dataclasses.asdict(design.head),
+        "input_size": design.input_size,
+        "dead_nodes": list(graph.dead),
+        "backbone": _pair(cost.backbone),
+        "heads": _pair(cost.heads),
+        "detector": _pair(cost.total),
+    }
+
+
+def baseline_facts(input_size: int) -> dict[str, Any]:
+    """Of ResNet-50-FPN, with SpineNet-49's heads: counted on the network, run on shapes."""
+    from proxy_trainer.network.baseline import NAME, resnet_fpn_plan
+    from proxy_trainer.network.declare import declare
+    from proxy_trainer.network.plan import detector_plan
+
+    scaling, head = Scaling(), Head()
+    backbone = resnet_fpn_plan(scaling)
+    whole = detector_plan(
+        backbone, convs=head.convs, width=head.width, classes=head.classes, anchors=head.anchors
+    )
+    costs = []
+    for plan in (backbone, whole):
+        declared = declare(plan, input_size)
+        costs.append(Cost(declared.parameters, sum(declared.multiply_adds.values())))
+    heads = Cost(costs[1].params - costs[0].params, costs[1].flops - costs[0].flops)
+    return {
+        "name": NAME,
+        "genome": None,
+        "scaling": dataclasses.asdict(scaling),
+        "head": dataclasses.asdict(head),
+        "input_size": input_size,
+        "dead_nodes": [],
+        "backbone": _pair(costs[0]),
+        "heads": _pair(heads),
+        "detector": _pair(costs[1]),
+    }
+
+
+def print_cost(facts: dict[str, Any]) -> None:
+    """The same for people."""
+    scaling, head = facts["scaling"], facts["head"]
+    typer.echo(f"{facts['name']} at {facts['input_size']} px")
+    typer.echo(
+        f"width {scaling['width']:g}, alpha {scaling['alpha']:g}, endpoints {scaling['endpoint_width']}, "
+        f"repeats {scaling['repeats']}; heads {head['convs']} x {head['width']}, {head['classes']} classes"
+    )
+    for part in ("backbone", "heads", "detector"):
+        cost = facts[part]
+        typer.echo(f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds")
+    if facts["dead_nodes"]:
+        typer.echo(f"dead nodes, which are not built: {', '.join(map(str, facts['dead_nodes']))}")
+
+
+def _pair(cost: Cost) -> dict[str, int]:
+    return {"params": cost.params, "flops": cost.flops}

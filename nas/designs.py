@@ -1,0 +1,96 @@
+"""What a user may call an architecture: a name, a genome's text, a spec file, a campaign's trial."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from search_space.catalog import GENOMES
+from search_space.cost import Head
+from search_space.family import FAMILY, Member
+from search_space.genome import Genome
+from search_space.scaling import Scaling
+from search_space.spec import read_spec
+from search_space.vertex import genome_from_vertex
+
+DEFAULT: Final = Member(genome="", scaling=Scaling(), head=Head(), input_size=640)
+"""How a genome is built that comes without a scaling: as SpineNet-49 is."""
+
+BASELINE: Final = "resnet-50-fpn"
+"""The backbone to beat; no genome describes it."""
+
+SCALES: Final = {"49s": "spinenet-49s", "49xs": "spinenet-49xs"} | {
+    name.removeprefix("spinenet-"): name for name in FAMILY
+}
+"""Short names of the family's scalings."""
+
+
+class UnknownDesign(LookupError):
+    """Words that name no architecture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A genome and how it is to be built; `name` is what the user called it."""
+
+    name: str
+    genome: Genome
+    scaling: Scaling
+    head: Head
+    input_size: int
+
+
+def design(words: str, trial_genome: Callable[[str, int], str], scale: str | None = None) -> Design:
+    """The architecture that words name, built at another member's `scale` where one is given.
+
+    `trial_genome` looks a trial's genome up by campaign and number. Raises UnknownDesign,
+    InvalidGenome, InvalidSpec, OSError and what `trial_genome` raises.
+    """
+    found = _found(words, trial_genome)
+    if scale is None:
+        return found
+    member = FAMILY.get(SCALES.get(scale.lower(), scale.lower()))
+    if member is None:
+        raise UnknownDesign(f"scale {scale!r}: {_hint(scale, SCALES)}")
+    return dataclasses.replace(found, scaling=member.scaling, head=member.head, input_size=member.input_size)
+
+
+def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
+    campaign, colon, number = words.rpartition(":")
+    if words.lower() in FAMILY:
+        member = FAMILY[words.lower()]
+        return _built(words, GENOMES[member.genome], member)
+    if words.lower() in GENOMES:
+        return _built(words, GENOMES[words.lower()], DEFAULT)
+    if "|" in words:
+        return _built("genome", Genome.from_text(words), DEFAULT)
+    if Path(words).is_file() and Path(words).suffix.lower() == ".json":
+        text = Path(words).read_text(encoding="utf-8")
+        return _built(Path(words).name, genome_from_vertex(text, words), DEFAULT)
+    if Path(words).is_file():
+        spec = read_spec(Path(words))
+        size = spec.expected.input_size if spec.expected is not None else DEFAULT.input_size
+        return Design(Path(words).name, spec.genome, spec.scaling, DEFAULT.head, size)
+    if colon and number.isdigit() and len(number) < 10:
+        return _built(words, Genome.from_text(trial_genome(campaign, int(number))), DEFAULT)
+    if words.lower() == BASELINE:
+        raise UnknownDesign(f"{BASELINE}: no genome describes it; `nas cost {BASELINE}` is all there is")
+    raise UnknownDesign(
+        f"{words[:80]!r}: expected a published name, a genome's text, a spec file, Vertex NAS's JSON "
+        f"or CAMPAIGN:NUMBER; {_hint(words, {**FAMILY, **GENOMES, BASELINE: ''})}"
+    )
+
+
+def _built(name: str, genome: Genome, member: Member) -> Design:
+    if genome.mobile and member is DEFAULT:
+        member = FAMILY["spinenet-mobile-49"]
+    return Design(name, genome, member.scaling, member.head, member.input_size)
+
+
+def _hint(word: str, known: dict[str, object] | dict[str, Member] | dict[str, str]) -> str:
+    near = difflib.get_close_matches(word.lower(), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"

@@ -1,0 +1,105 @@
+"""`nas space` and `nas cost`: published numbers come out, and words that mean nothing get one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_space.catalog import SPACES, SPINENET_49
+from search_space.spec import Spec, read_spec, write_spec
+
+Nas = Callable[..., Any]
+Written = Callable[..., Path]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_space_is_described(nas: Nas, name: str) -> None:
+    ended = nas("space", name, "--samples", "50")
+    assert ended.code == 0
+    assert name in ended.out
+    assert ("inferred" in ended.out) == bool(SPACES[name].inferred)
+
+
+def test_a_spaces_facts(nas: Nas) -> None:
+    facts = json.loads(nas("space", "spinenet-49", "--samples", "400", "--json").out)
+    sizes = facts["log10_size"]
+    assert round(sizes["labelled"], 1) == 37.2
+    assert round(sizes["labelled_without_window"], 1) == 40.1
+    sample = facts["sample"]
+    assert 0 < sample["with_dead_blocks"] < 1
+    assert 0 < sample["with_level_1_blocks"] < 1
+    assert sample["flops"] == sorted(sample["flops"])
+    r0 = json.loads(nas("space", "r0-sp53", "--samples", "50", "--json").out)
+    assert r0["sample"]["with_level_1_blocks"] == 0
+
+
+def test_the_cost_of_whatever_names_an_architecture(nas: Nas, written: Written, tmp_path: Path) -> None:
+    write_spec(Spec(genome=SPINENET_49), tmp_path / "spec.yaml")
+    for words in ("spinenet-49", "SpineNet-49", SPINENET_49.to_text(), tmp_path / "spec.yaml"):
+        facts = json.loads(nas("cost", words, "--json").out)
+        assert facts["backbone"]["params"] == 21831488
+        assert facts["detector"]["params"] == 28543383
+        assert f"{facts['detector']['flops'] / 1e9:.2f}" == "85.28"
+    assert nas("run", written()).code == 0
+    trial = json.loads(nas("cost", "small:1", "--json").out)
+    assert trial["genome"] == json.loads(nas("show", "small", "1", "--json").out)["genome"]
+
+
+def test_what_vertex_nas_wrote_becomes_a_spec(nas: Nas, tmp_path: Path) -> None:
+    blocks = [
+        {
+            "level_base": block.level,
+            "block_fn": block.kind.value,
+            "input_offsets": list(block.parents),
+            "is_output": block.output,
+        }
+        for block in SPINENET_49.blocks
+    ]
+    (tmp_path / "trial.json").write_text(json.dumps(blocks))
+    ended = nas("spec", tmp_path / "trial.json", "--scale", "96", "--out", tmp_path / "spec.yaml")
+    assert ended.code == 0
+    spec = read_spec(tmp_path / "spec.yaml")
+    assert (spec.genome, spec.scaling.repeats) == (SPINENET_49, 2)
+    assert json.loads(nas("cost", tmp_path / "spec.yaml", "--json").out)["input_size"] == 1024
+
+
+def test_the_cost_at_another_scale(nas: Nas) -> None:
+    for scale in ("96", "spinenet-96"):
+        facts = json.loads(nas("cost", "spinenet-49", "--scale", scale, "--json").out)
+        assert f"{facts['detector']['params'] / 1e6:.3f}" == "42.975"
+        assert facts["input_size"] == 1024
+    assert "21,831,488 parameters" in nas("cost", "spinenet-49").out
+
+
+def test_the_cost_of_the_baseline(nas: Nas) -> None:
+    """reference/spinenet.md, section 0: 34.09 M and 96.88 B."""
+    facts = json.loads(nas("cost", "resnet-50-fpn", "--json").out)
+    assert f"{facts['detector']['params'] / 1e6:.2f}" == "34.09"
+    assert f"{facts['detector']['flops'] / 1e9:.2f}" == "96.88"
+
+
+def test_dead_nodes_are_named(nas: Nas) -> None:
+    assert "dead nodes, which are not built: 2" in nas("cost", "2b* 2b* | 7r:0,1 3b:0,1^").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["cost", "spinnet-49"], ["'spinnet-49'", "did you mean 'spinenet-49'"]),
+        (["cost", "spinenet-49", "--scale", "97"], ["scale '97'", "96, mobile-49"]),
+        (["cost", "2b* 2b* | 3b:0,9^"], ["node 2", "parents=(0, 9)"]),
+        (["draw", "resnet-50-fpn", "--out", "x.svg"], ["no genome describes it"]),
+        (["cost", "nothing:3"], ["no campaign 'nothing'"]),
+        (["cost", "2b* 2m* | 3m:0,1^"], ["node 1", "mbconv everywhere or nowhere"]),
+        (["space", "spinenet49"], ["'spinenet49'", "'spinenet-49'"]),
+    ],
+)
+def test_words_that_mean_nothing(nas: Nas, arguments: list[str], expected: list[str]) -> None:
+    ended = nas(*arguments)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    for word in expected:
+        assert word in ended.err
