@@ -138,9 +138,9 @@ def _edges(axes: Any, genome: Genome, graph: Graph, different: Differences) -> N
                 axes.text(
                     x, y, label, fontsize=6.5, color=colour, ha="center", va="center", bbox=box, zorder=2
                 )
-    for node in graph.nodes:
-        for source in node.raw:
-            _curve(axes, (source, genome.level(source)), (node.number, node.level), color=_RAW, dashed=True)
+    for found in graph.nodes:
+        for source in found.raw:
+            _curve(axes, (source, genome.level(source)), (found.number, found.level), color=_RAW, dashed=True)
 
 
 def _curve(

@@ -45,7 +45,10 @@ class TensorOps:
         return y
 
     def channels(self, x: tf.Tensor) -> int:
-        return int(x.shape[-1])
+        count = x.shape[-1]
+        if count is None:
+            raise ValueError("a feature map without a number of channels")
+        return int(count)
 
     def depthwise(self, name: str, x: tf.Tensor, stride: int = 1) -> tf.Tensor:
         kernel = self.weights[f"{name}/kernel"]
@@ -65,7 +68,8 @@ class TensorOps:
         gate = tf.nn.relu(tf.nn.bias_add(gate, get[f"{name}/squeeze/bias"]))
         gate = tf.nn.conv2d(gate, get[f"{name}/excite/kernel"], strides=1, padding="SAME")
         gate = tf.nn.bias_add(gate, get[f"{name}/excite/bias"])
-        return x * (tf.nn.relu6(gate + 3.0) * SIXTH)
+        y: tf.Tensor = x * (tf.nn.relu6(gate + 3.0) * SIXTH)
+        return y
 
     def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
         get = self.weights

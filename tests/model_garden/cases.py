@@ -90,4 +90,4 @@ def arrays(weights: Iterable[Weight]) -> dict[str, Array]:
 
 def sample(values: Array) -> Array:
     flat = values.ravel()
-    return flat[np.linspace(0, flat.size - 1, SAMPLED).astype(int)]
+    return np.asarray(flat[np.linspace(0, flat.size - 1, SAMPLED).astype(int)])

@@ -56,6 +56,7 @@ def recipe() -> Recipe:
         batch=2,
         warmup_steps=1,
         width=0.25,
+        alpha=0.25,
         endpoint_width=8,
         head_convs=1,
         head_width=8,
@@ -73,7 +74,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def config(recipe: Recipe) -> ProxyConfig:
     """Twelve pictures: eight to train on, four for the reward."""
-    data = RenderedData(train_images=12, val_images=1, size=160, classes=("disc", "square", "star"))
+    data = RenderedData(
+        train_images=12, val_images=1, size=160, objects=(3, 6), classes=("disc", "square", "star")
+    )
     return ProxyConfig(data=data, splits=Splits(reward=4, confirm=0), recipe=recipe)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from proxy_trainer.clipping import ArrayClip
 from proxy_trainer.network.declare import Weight
 from proxy_trainer.network.ops import FAN_IN
+from proxy_trainer.network.weights import flatten, size, unflatten
 
 KERNEL = Weight("node00", "a/conv/kernel", (1, 1, 2, 2), FAN_IN)
 BIAS = Weight("node00", "a/bias", (2,), 0.0)
@@ -16,9 +17,22 @@ TINY = Weight("node00", "b/conv/kernel", (1, 1, 1, 1), FAN_IN)
 
 def clipped(gradient: list[float]) -> list[float]:
     """With a kernel of norm 2, a bias of zeros and a kernel of almost nothing; a tenth of each is allowed."""
-    clip = ArrayClip((KERNEL, BIAS, TINY), 0.1)
-    weights = tf.constant([1.0, -1.0, 1.0, 1.0, 0.0, 0.0, 1e-6])
-    return [round(float(number), 6) for number in np.asarray(clip(tf.constant(gradient), weights))]
+    arrays = (KERNEL, BIAS, TINY)
+    clip = ArrayClip(arrays, 0.1)
+    flat = [vector(arrays, numbers) for numbers in (gradient, [1.0, -1.0, 1.0, 1.0, 0.0, 0.0, 1e-6])]
+    found = unflatten(arrays, np.asarray(clip(*flat)))
+    return [round(float(number), 6) for array in arrays for number in found[array.path].ravel()]
+
+
+def vector(arrays: tuple[Weight, ...], numbers: list[float]) -> tf.Tensor:
+    """A flat vector of these numbers, array after array."""
+    rest = iter(numbers)
+    return tf.constant(
+        flatten(
+            arrays,
+            {w.path: np.array([next(rest) for _ in range(size(w))]).reshape(w.shape) for w in arrays},
+        )
+    )
 
 
 def test_short_gradients_pass() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import socket
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +18,13 @@ from proxy_trainer.coco_metrics import coco_metrics
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import CocoData
 from proxy_trainer.data.errors import DataError
-from proxy_trainer.data.image_set import ImageSet
+from proxy_trainer.data.image_set import ImageSet, data_hash
 from proxy_trainer.detector import Blueprint, Detector
 from proxy_trainer.evaluation import Judged, detect
 from proxy_trainer.evaluator import ProxyEvaluator
 from proxy_trainer.network.weights import flatten
 from proxy_trainer.protocol import TrialFailed
+from proxy_trainer.provenance import code_version
 from proxy_trainer.training import REPORT_EVERY
 from search_space.genome import Genome
 from search_space.trial import Assignment, FailureKind, Measurement
@@ -81,11 +83,16 @@ def test_without_a_folder_no_weights_are_kept(config: ProxyConfig, cache: Path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_provenance(measurement: Measurement, config: ProxyConfig, train_set: ImageSet) -> None:
+def test_provenance(
+    measurement: Measurement, config: ProxyConfig, train_set: ImageSet, reward_set: ImageSet
+) -> None:
     found = dict(measurement.provenance)
     assert found.pop("device").startswith(("cpu (1 of ", "NVIDIA"))
     assert found.pop("recipe") == config.recipe.hash
-    assert found.pop("data") == train_set.content_hash
+    assert found.pop("data") == data_hash(train_set, reward_set)
+    assert json.loads(found.pop("classes")) == [each.name for each in train_set.categories]
+    assert found.pop("code") == code_version()
+    assert (found.pop("host"), found.pop("pid")) == (socket.gethostname(), str(os.getpid()))
     assert found == {
         name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow", "pycocotools")
     }

@@ -11,7 +11,7 @@ import tensorflow as tf
 from proxy_trainer.network.declare import Declaration, Shape, declare
 from proxy_trainer.network.forward import forward, split
 from proxy_trainer.network.plan import backbone_plan, detector_plan
-from proxy_trainer.network.weights import Layout, initial, unflatten
+from proxy_trainer.network.weights import Layout, initial, room, unflatten
 from search_space.catalog import SPACES, SPINENET_49
 from search_space.genome import Genome
 from search_space.scaling import Scaling
@@ -24,10 +24,7 @@ def traced(genome: Genome, scaling: Scaling, size: int, *, training: bool) -> tu
     plan = detector_plan(backbone_plan(genome, scaling), convs=2, width=24, classes=5, anchors=9)
     declaration = declare(plan, size)
     layout = Layout.of(declaration)
-    lengths = (
-        sum(np.prod(weight.shape, dtype=int) for weight in part)
-        for part in (layout.trained, layout.statistics)
-    )
+    lengths = (sum(room(weight) for weight in part) for part in (layout.trained, layout.statistics))
     vectors = tuple(tf.TensorSpec([length], tf.float32) for length in lengths)
     function = tf.function(
         lambda trained, statistics, images: forward(
