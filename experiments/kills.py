@@ -1,6 +1,6 @@
 """Kill a campaign that really trains ten times, resume it each time, compare with one left alone.
 
-    python -m experiments.kills            about 15 minutes on 2 cores
+    python -m experiments.kills            about 25 minutes on 2 cores
 
 Serial and Ray runner, the quickstart's recipe with fewer steps. At random moments the whole process
 tree gets SIGKILL. Checked: every number once, no reward that was stored is lost or changed; with the
@@ -82,7 +82,7 @@ def killed_run(root: Path, path: Path, name: str, rng: random.Random) -> dict[st
     process = nas("run", str(path), "--name", name, "--root", str(root))
     while True:
         # From before the first hand-out to after several trials.
-        until = time.monotonic() + (rng.uniform(5, 35) if len(kills) < KILLS else 3600)
+        until = time.monotonic() + (rng.uniform(10, 75) if len(kills) < KILLS else 3600)
         while process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         if process.poll() is None:

@@ -1,4 +1,4 @@
-"""The commands about architectures alone: `nas space`, `nas cost`, `nas draw`, `nas spec`."""
+"""The commands about architectures alone: what a space is, what networks cost, pictures, files."""
 
 from __future__ import annotations
 
@@ -95,6 +95,22 @@ def spec(
     typer.echo(f"wrote {out}")
 
 
+def model_garden(
+    words: Words,
+    out: Annotated[Path, typer.Option("--out", help="A directory to write to.", show_default=False)],
+    scale: Scale = None,
+    root: Root = None,
+) -> None:
+    """Write an architecture for TF Model Garden: its blocks, registered, and experiments to train it."""
+    from nas.export.model_garden import model_garden_files
+
+    files = model_garden_files(found(words, scale, root))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+        typer.echo(f"wrote {out / name}")
+
+
 def found(words: str, scale: str | None, root: Path | None) -> Design:
     """The design that the words of a command name."""
     from nas import folder
@@ -115,3 +131,4 @@ def register(app: Any) -> None:
     app.command()(cost)
     app.command()(draw)
     app.command()(spec)
+    app.command()(model_garden)

@@ -13,6 +13,7 @@ def expected() -> tuple[type[Exception], ...]:
     from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
     from nas.config import ConfigError
     from nas.designs import UnknownDesign
+    from nas.export.model_garden import NotExpressible
     from nas.export.report import ExportMismatch
     from nas.folder import FolderError
     from nas.launch import DataChanged
@@ -43,6 +44,7 @@ def expected() -> tuple[type[Exception], ...]:
         NoMutation,
         NoReward,
         NotFinite,
+        NotExpressible,
         NotInSpace,
         Refusal,
         Refused,
