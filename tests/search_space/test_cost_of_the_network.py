@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_trainer.network.declare import declare
 from proxy_trainer.network.plan import backbone_plan, detector_plan
-from search_space.cost import Head, network_cost
+from search_space.catalog import SPACES
+from search_space.cost import Head, network_cost, network_costs
 from search_space.genome import Genome
 from search_space.scaling import Scaling
 
@@ -47,3 +49,21 @@ def test_cost_is_what_the_network_declares(
             expected.params,
             expected.flops,
         )
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(300, marks=[pytest.mark.full, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("name", SPACES)
+def test_cost_in_every_space(name: str, count: int) -> None:
+    """All of the sample at once, against the network of each, run on shapes."""
+    rng = np.random.default_rng(0)
+    genomes = [SPACES[name].sample(rng) for _ in range(count)]
+    scaling, head = Scaling(width=0.65, alpha=0.5, endpoint_width=64), Head(convs=2, width=48, classes=7)
+    costs = network_costs(genomes, scaling, 256, head)
+    for row, genome in enumerate(genomes):
+        backbone = backbone_plan(genome, scaling)
+        detector = detector_plan(
+            backbone, convs=head.convs, width=head.width, classes=head.classes, anchors=head.anchors
+        )
+        for plan, expected in ((backbone, costs.backbone[row]), (detector, costs.total[row])):
+            declared = declare(plan, 256)
+            assert [declared.parameters, sum(declared.multiply_adds.values())] == expected.tolist()
