@@ -30,6 +30,7 @@ PACKAGES = [
 REQUIREMENTS = [
     "alembic>=1.20,<2",
     "filelock>=4.2,<5",
+    "hotcoco>=1.3,<2",
     "keras>=3.15,<3.16",
     "matplotlib>=3.11,<4",
     "numpy>=2.4,<3",

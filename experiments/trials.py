@@ -6,6 +6,7 @@ is missing. Workers are separate processes, pinned to one core each.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -34,8 +35,10 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Arm, genome, seed and recipe: a changed recipe is another trial."""
-        return f"{self.arm}/{self.name}/{self.seed}/{self.config.recipe.hash}"
+        """Arm, genome, seed, recipe and data: where one of them has changed it is another trial."""
+        data = repr((self.config.data, self.config.splits)).encode()
+        digest = hashlib.blake2b(data, digest_size=4).hexdigest()
+        return f"{self.arm}/{self.name}/{self.seed}/{self.config.recipe.hash}/{digest}"
 
 
 def run_jobs(jobs: Iterable[Job], results: Path, workers: int) -> list[dict[str, Any]]:

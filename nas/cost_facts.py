@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from nas.designs import Design
-from search_space.cost import Head, network_cost
+from nas.designs import BASELINE, Design
+from search_space.cost import Head, NetworkCost, network_cost
 from search_space.cost_terms import Cost
 from search_space.graph import resolve
 from search_space.scaling import Scaling
@@ -17,23 +17,18 @@ from search_space.scaling import Scaling
 def cost_facts(design: Design) -> dict[str, Any]:
     """Of the backbone, the heads and both; `flops` are multiply-adds of one image."""
     cost = network_cost(design.genome, design.scaling, design.input_size, design.head)
-    graph = resolve(design.genome)
-    return {
+    words = {
         "name": design.name,
         "genome": design.genome.to_text(),
-        "scaling": dataclasses.asdict(design.scaling),
-        "head": dataclasses.asdict(design.head),
-        "input_size": design.input_size,
-        "dead_nodes": list(graph.dead),
-        "backbone": _pair(cost.backbone),
-        "heads": _pair(cost.heads),
-        "detector": _pair(cost.total),
+        "caveat": design.caveat,
+        "dead_nodes": list(resolve(design.genome).dead),
     }
+    return words | _facts(design.scaling, design.head, design.input_size, cost)
 
 
 def baseline_facts(input_size: int) -> dict[str, Any]:
     """Of ResNet-50-FPN, with SpineNet-49's heads: counted on the network, run on shapes."""
-    from proxy_trainer.network.baseline import NAME, resnet_fpn_plan
+    from proxy_trainer.network.baseline import resnet_fpn_plan
     from proxy_trainer.network.declare import declare
     from proxy_trainer.network.plan import detector_plan
 
@@ -47,16 +42,17 @@ def baseline_facts(input_size: int) -> dict[str, Any]:
         declared = declare(plan, input_size)
         costs.append(Cost(declared.parameters, sum(declared.multiply_adds.values())))
     heads = Cost(costs[1].params - costs[0].params, costs[1].flops - costs[0].flops)
+    words = {"name": BASELINE, "genome": None, "caveat": "", "dead_nodes": []}
+    return words | _facts(scaling, head, input_size, NetworkCost(costs[0], heads))
+
+
+def _facts(scaling: Scaling, head: Head, input_size: int, cost: NetworkCost) -> dict[str, Any]:
+    parts = {"backbone": cost.backbone, "heads": cost.heads, "detector": cost.total}
     return {
-        "name": NAME,
-        "genome": None,
         "scaling": dataclasses.asdict(scaling),
         "head": dataclasses.asdict(head),
         "input_size": input_size,
-        "dead_nodes": [],
-        "backbone": _pair(costs[0]),
-        "heads": _pair(heads),
-        "detector": _pair(costs[1]),
+        **{name: dataclasses.asdict(part) for name, part in parts.items()},
     }
 
 
@@ -71,9 +67,7 @@ def print_cost(facts: dict[str, Any]) -> None:
     for part in ("backbone", "heads", "detector"):
         cost = facts[part]
         typer.echo(f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds")
+    if facts["caveat"]:
+        typer.echo(facts["caveat"])
     if facts["dead_nodes"]:
         typer.echo(f"dead nodes, which are not built: {', '.join(map(str, facts['dead_nodes']))}")
-
-
-def _pair(cost: Cost) -> dict[str, int]:
-    return {"params": cost.params, "flops": cost.flops}

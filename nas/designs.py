@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from search_space.catalog import GENOMES
+from search_space.catalog import GENOMES, PROBABLE
 from search_space.cost import Head
 from search_space.family import FAMILY, Member
 from search_space.genome import Genome
@@ -23,9 +22,7 @@ DEFAULT: Final = Member(genome="", scaling=Scaling(), head=Head(), input_size=64
 BASELINE: Final = "resnet-50-fpn"
 """The backbone to beat; no genome describes it."""
 
-SCALES: Final = {"49s": "spinenet-49s", "49xs": "spinenet-49xs"} | {
-    name.removeprefix("spinenet-"): name for name in FAMILY
-}
+SCALES: Final = {name.removeprefix("spinenet-"): name for name in FAMILY}
 """Short names of the family's scalings."""
 
 
@@ -35,13 +32,17 @@ class UnknownDesign(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A genome and how it is to be built; `name` is what the user called it."""
+    """A genome and how it is to be built; `name` is what the user called it.
+
+    `caveat` says in a few words what of it was not published as such.
+    """
 
     name: str
     genome: Genome
     scaling: Scaling
     head: Head
     input_size: int
+    caveat: str = ""
 
 
 def design(words: str, trial_genome: Callable[[str, int], str], scale: str | None = None) -> Design:
@@ -56,7 +57,7 @@ def design(words: str, trial_genome: Callable[[str, int], str], scale: str | Non
     member = FAMILY.get(SCALES.get(scale.lower(), scale.lower()))
     if member is None:
         raise UnknownDesign(f"scale {scale!r}: {_hint(scale, SCALES)}")
-    return dataclasses.replace(found, scaling=member.scaling, head=member.head, input_size=member.input_size)
+    return _built(found.name, found.genome, member)
 
 
 def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
@@ -88,7 +89,15 @@ def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
 def _built(name: str, genome: Genome, member: Member) -> Design:
     if genome.mobile and member is DEFAULT:
         member = FAMILY["spinenet-mobile-49"]
-    return Design(name, genome, member.scaling, member.head, member.input_size)
+    return Design(name, genome, member.scaling, member.head, member.input_size, _caveat(genome, member))
+
+
+def _caveat(genome: Genome, member: Member) -> str:
+    probable = any(genome == GENOMES[name] for name in PROBABLE)
+    words = ["genome read off a figure"] if probable else []
+    if member.inferred:
+        words.append(f"inferred: {', '.join(member.inferred)}")
+    return "; ".join(words)
 
 
 def _hint(word: str, known: dict[str, object] | dict[str, Member] | dict[str, str]) -> str:

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -19,7 +18,7 @@ from nas.folder import CampaignFolder, FolderError
 from nas.runners.options import RayOptions, SerialOptions
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.splits import SplitRecord
-from proxy_trainer.provenance import code_version
+from proxy_trainer.provenance import code_version, versions
 from results_db.errors import CampaignExists
 from results_db.records import ENDED, NewCampaign
 from results_db.store import Store
@@ -205,15 +204,9 @@ def _new(config: CampaignConfig, data: _Data | None) -> NewCampaign:
         recipe_hash=config.evaluator.recipe.hash if isinstance(config.evaluator, ProxyConfig) else "",
         data_hash=data.hash if data is not None else "",
         splits_hash=data.splits.content_hash if data is not None else "",
-        versions={"python": platform.python_version(), "platform": platform.platform(), **_versions()},
+        versions={
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **versions(VERSIONED),
+        },
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from proxy_trainer.coco_metrics import Detection, coco_metrics
+from proxy_trainer.coco_metrics import coco_metrics
 from proxy_trainer.data.batches import Batch
 from proxy_trainer.data.image_set import ImageSet
+from proxy_trainer.detections import Detections
 from proxy_trainer.detector import Detector
 from proxy_trainer.network.weights import Array, Layout, flatten, unflatten
 
@@ -44,9 +45,9 @@ def estimate_statistics(
     return flatten(layout.statistics, found)
 
 
-def detect(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> list[Detection]:
+def detect(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> Detections:
     """The detections on all images of a set, in the coordinates of the original pictures."""
-    found: list[Detection] = []
+    found: list[Detections] = []
     weights, statistics = tf.constant(judged.weights), tf.constant(judged.statistics)
     for first in range(0, len(images.image_ids), batch):
         pixels = np.asarray(images.pixels[first : first + batch])
@@ -56,14 +57,14 @@ def detect(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> 
             pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), np.uint8)])
         parts = detector.predict(tf.constant(pixels), weights, statistics)
         boxes, probabilities, labels, valid = (part.numpy() for part in parts)
-        for offset in range(count):
-            rows = slice(0, int(valid[offset]))
-            found += _in_original(
-                images,
-                first + offset,
-                (boxes[offset, rows], probabilities[offset, rows], labels[offset, rows]),
+        kept = np.arange(boxes.shape[1]) < valid[:count, np.newaxis]
+        owners = first + np.nonzero(kept)[0]
+        found.append(
+            _in_original(
+                images, owners, (boxes[:count][kept], probabilities[:count][kept], labels[:count][kept])
             )
-    return found
+        )
+    return Detections.join(found)
 
 
 def evaluate(detector: Detector, judged: Judged, images: ImageSet, batch: int) -> dict[str, float]:
@@ -71,19 +72,14 @@ def evaluate(detector: Detector, judged: Judged, images: ImageSet, batch: int) -
     return coco_metrics(images.ground_truth(), detect(detector, judged, images, batch))
 
 
-def _in_original(images: ImageSet, index: int, rows: tuple[Any, Any, Any]) -> list[Detection]:
+def _in_original(images: ImageSet, owners: Any, rows: tuple[Any, Any, Any]) -> Detections:
     boxes, probabilities, labels = rows
-    height, width = images.contents[index]
-    clipped = np.clip(boxes, 0, np.array([height, width, height, width])) / images.scales[index]
-    return [
-        Detection(
-            image=int(images.image_ids[index]),
-            category=images.categories[int(label)].id,
-            top=float(box[0]),
-            left=float(box[1]),
-            bottom=float(box[2]),
-            right=float(box[3]),
-            probability=float(probability),
-        )
-        for box, probability, label in zip(clipped, probabilities, labels, strict=True)
-    ]
+    ids = np.array([category.id for category in images.categories], np.int64)
+    limits = np.tile(images.contents, 2)[owners]
+    clipped = np.clip(boxes.astype(np.float64), 0, limits) / images.scales[owners, np.newaxis]
+    return Detections(
+        images=np.asarray(images.image_ids, np.int64)[owners],
+        categories=ids[labels.astype(np.int64)],
+        boxes=clipped,
+        probabilities=probabilities.astype(np.float64),
+    )

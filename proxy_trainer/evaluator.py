@@ -8,7 +8,6 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +21,13 @@ from proxy_trainer.data.image_set import data_hash, open_split
 from proxy_trainer.memory import PeakMemory
 from proxy_trainer.network.weights import unflatten
 from proxy_trainer.protocol import TrialFailed
-from proxy_trainer.provenance import code_version, process
+from proxy_trainer.provenance import code_version, process, versions
 from proxy_trainer.runtime import prepare
 from proxy_trainer.training import Trained, train
 from search_space.genome import Genome, InvalidGenome
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
-VERSIONED: Final = ("tensorflow", "keras", "numpy", "pillow", "pycocotools")
+VERSIONED: Final = ("tensorflow", "keras", "numpy", "pillow", "pycocotools", "hotcoco")
 
 
 class ProxyEvaluator:
@@ -65,7 +64,7 @@ class ProxyEvaluator:
             "classes": json.dumps([each.name for each in self._train_set.categories]),
             "device": device,
             **process(),
-            **{name: version(name) for name in VERSIONED},
+            **versions(VERSIONED),
         }
 
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:

@@ -6,6 +6,7 @@ import functools
 import os
 import socket
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,17 @@ def code_version() -> str:
         installed = "unknown"
     commit = _commit()
     return f"{installed}+{commit}" if commit else installed
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """The installed versions of libraries; one that is not installed is missing."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def process() -> dict[str, str]:

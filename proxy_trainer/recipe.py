@@ -42,8 +42,8 @@ class Recipe:
     endpoint_width: int = 32
     head_convs: int = 2
     head_width: int = 32
-    anchor_size: float = 1.5
-    anchor_growth: float = 1.6
+    anchor_size: float = 2.0
+    anchor_growth: float = 1.45
     match_iou: float = 0.4
     jitter: tuple[float, float] = (0.8, 1.2)
     flip: bool = True

@@ -1,4 +1,4 @@
-"""What networks cost, by arithmetic on their resolved graphs: parameters and multiply-adds.
+"""What networks cost, by arithmetic on their resolved graphs: parameters, multiply-adds, memory.
 
 Counted as the references count: trained parameters (kernels, biases, batch norm scale and offset; no
 moving statistics) and multiply-adds of convolutions and dense layers only. Every term belongs to one
@@ -23,6 +23,12 @@ from search_space.scaling import Scaling
 
 BOX_CODE: Final = 4
 """Numbers that a box is predicted with."""
+
+FIELDS: Final = 3
+"""Numbers of a `Cost`."""
+
+LOSS_MAPS: Final = 9
+"""Arrays of the size of all class predictions that the focal loss holds for its gradient."""
 
 Counts = NDArray[np.int64]
 
@@ -60,7 +66,7 @@ class NetworkCost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkCosts:
-    """The same of G genomes: [G, 2] each, parameters and FLOPs."""
+    """The same of G genomes: [G, 3] each, the fields of a `Cost` in their order."""
 
     backbone: Counts
     heads: Counts
@@ -84,7 +90,7 @@ def network_costs(
     genomes: Sequence[Genome], scaling: Scaling, input_size: int, head: Head | None = None
 ) -> NetworkCosts:
     """The costs of many genomes, which may be of several spaces. Raises InvalidGenome."""
-    backbone, heads = (np.zeros((len(genomes), 2), np.int64) for _ in range(2))
+    backbone, heads = (np.zeros((len(genomes), FIELDS), np.int64) for _ in range(2))
     groups: dict[object, list[int]] = {}
     for index, genome in enumerate(genomes):
         groups.setdefault((genome.stem, len(genome.blocks)), []).append(index)
@@ -98,12 +104,12 @@ def network_costs(
 
 
 def _backbones(graphs: GraphArrays, terms: Terms) -> Counts:
-    total = np.zeros((len(graphs.levels), 2), np.int64) + _pair(terms.stem(graphs.stem))
+    total = np.zeros((len(graphs.levels), FIELDS), np.int64) + _row(terms.stem(graphs.stem))
     blocks, endpoints, edges = _tables(terms, mobile=graphs.stem.nodes[0].kind is BlockKind.MBCONV)
     for node in range(graphs.levels.shape[1]):
         alive = graphs.alive[:, node]
         if node < len(graphs.stem.nodes):
-            total += alive[:, np.newaxis] * _pair(terms.stem_node(graphs.stem, node))
+            total += alive[:, np.newaxis] * _row(terms.stem_node(graphs.stem, node))
             continue
         rows = np.flatnonzero(alive)
         level, kind = graphs.levels[rows, node], graphs.kinds[rows, node]
@@ -117,18 +123,20 @@ def _backbones(graphs: GraphArrays, terms: Terms) -> Counts:
 
 
 def _tables(terms: Terms, *, mobile: bool) -> tuple[Counts, Counts, Counts]:
-    """Costs of a block group, of an endpoint, [level, kind, 2], and of an edge, parent's first."""
+    """Costs of a block group, of an endpoint, [level, kind, FIELDS], and of an edge, parent's first."""
     size = (MAX_LEVEL + 1, len(KINDS))
-    blocks, endpoints, edges = (np.zeros((*shape, 2), np.int64) for shape in (size, size, (*size, *size)))
+    blocks, endpoints, edges = (
+        np.zeros((*shape, FIELDS), np.int64) for shape in (size, size, (*size, *size))
+    )
     kinds = [(place, kind) for place, kind in enumerate(KINDS) if (kind is BlockKind.MBCONV) == mobile]
     levels = range(1, MAX_LEVEL + 1)
     for level in levels:
         for place, kind in kinds:
-            blocks[level, place] = _pair(terms.group(level, kind))
-            endpoints[level, place] = _pair(terms.endpoint(level, kind))
+            blocks[level, place] = _row(terms.group(level, kind))
+            endpoints[level, place] = _row(terms.endpoint(level, kind))
             for source in levels:
                 for above, parent in kinds:
-                    edges[source, above, level, place] = _pair(terms.edge(source, parent, level, kind))
+                    edges[source, above, level, place] = _row(terms.edge(source, parent, level, kind))
     return blocks, endpoints, edges
 
 
@@ -139,16 +147,21 @@ def _heads(graphs: GraphArrays, terms: Terms, head: Head) -> Counts:
     mobile = graphs.stem.nodes[0].kind is BlockKind.MBCONV
     params = np.zeros(len(pixels), np.int64)
     flops = np.zeros(len(pixels), np.int64)
-    for filters in (head.classes * head.anchors, BOX_CODE * head.anchors):
+    kept = np.zeros(len(pixels), np.int64)
+    for filters, copies in ((head.classes * head.anchors, 1 + LOSS_MAPS), (BOX_CODE * head.anchors, 1)):
         channels = terms.scaling.endpoint_width
         for width in (*[head.width] * head.convs, filters):
             weights = channels * (9 + width) if mobile else 9 * channels * width
             params += weights + width
             flops += pixels * weights
+            # A separable conv's halves meet in a map of their own.
+            kept += pixels * channels if mobile else 0
             channels = width
         params += outputs * head.convs * 2 * head.width
-    return np.stack([params, flops], axis=1)
+        # Each tower conv's output, which its batch norm reads, and what is activated of it.
+        kept += pixels * (2 * head.convs * head.width + copies * filters)
+    return np.stack([params, flops, kept], axis=1)
 
 
-def _pair(cost: Cost) -> Counts:
-    return np.array([cost.params, cost.flops], np.int64)
+def _row(cost: Cost) -> Counts:
+    return np.array([cost.params, cost.flops, cost.kept], np.int64)

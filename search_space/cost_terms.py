@@ -15,23 +15,18 @@ STEM_INPUT_LEVEL: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trained parameters, and FLOPs of one image, which are multiply-adds as in the paper."""
+    """Trained parameters; multiply-adds of one image, as in the paper; numbers kept for its gradient.
+
+    `kept` counts the elements of the feature maps of one image that training holds from the forward
+    to the backward pass: what convs, batch norms and pools read and what activations and pools give.
+    """
 
     params: int = 0
     flops: int = 0
+    kept: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.params + other.params, self.flops + other.flops)
-
-
-def _conv(pixels: int, kernel: int, channels: int, filters: int) -> Cost:
-    """A conv without bias; `pixels` is the area of its output."""
-    weights = kernel * kernel * channels * filters
-    return Cost(weights, pixels * weights)
-
-
-def _norm(channels: int) -> Cost:
-    return Cost(2 * channels)
+        return Cost(self.params + other.params, self.flops + other.flops, self.kept + other.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +48,11 @@ class Terms:
             raise InvalidGenome(
                 f"stem node 0: level={first}, but the pool before it ends on {STEM_INPUT_LEVEL}"
             )
+        image = self._kept(0, IMAGE_CHANNELS)
         if mobile:
-            return self._conv_norm(1, 3, IMAGE_CHANNELS, self.scaling.mobile_stem_width)
-        return self._conv_norm(1, 7, IMAGE_CHANNELS, STEM_CONV_WIDTH)
+            return image + self._active_unit(1, 3, IMAGE_CHANNELS, self.scaling.mobile_stem_width)
+        pool = self._kept(STEM_INPUT_LEVEL, STEM_CONV_WIDTH)
+        return image + self._active_unit(1, 7, IMAGE_CHANNELS, STEM_CONV_WIDTH) + pool
 
     def stem_node(self, stem: Stem, node: int) -> Cost:
         """A block group after what stands before it; its first block strides down to its level."""
@@ -68,8 +65,9 @@ class Terms:
         return self._block(level, channels, here.level, here.kind) + rest
 
     def group(self, level: int, kind: BlockKind) -> Cost:
-        """A searched node without its edges: blocks with an identity shortcut, one after the other."""
-        return self._chain(level, kind, self.scaling.repeats)
+        """A searched node without its edges: their activated sum, then blocks with identity shortcuts."""
+        fused = self._kept(level, self.scaling.output_width(level, kind))
+        return fused + self._chain(level, kind, self.scaling.repeats)
 
     def edge(self, source: int, parent: BlockKind, level: int, kind: BlockKind) -> Cost:
         """From a parent to a child. 1x1 to alpha C of the parent, a 3x3/2 conv if the child is coarser,
@@ -79,18 +77,23 @@ class Terms:
         cost = Cost()
         if parent is BlockKind.MBCONV:
             for coarser in range(source + 1, level + 1):
-                cost += self._depthwise_norm(coarser, channels)
+                cost += self._depthwise_unit(coarser, channels)
         else:
             reduced = self.scaling.reduced_width(source)
-            cost = self._conv_norm(source, 1, channels, reduced)
+            cost = self._active_unit(source, 1, channels, reduced)
             if level > source:
-                cost += self._conv_norm(source + 1, 3, reduced, reduced)
+                cost += self._active_unit(source + 1, 3, reduced, reduced)
+            for coarser in range(source + 2, level + 1):
+                cost += self._kept(coarser, reduced)
             channels = reduced
-        return cost + self._conv_norm(level, 1, channels, self.scaling.output_width(level, kind))
+        if level < source:
+            cost += self._kept(level, channels)
+        return cost + self._unit(level, 1, channels, self.scaling.output_width(level, kind))
 
     def endpoint(self, level: int, kind: BlockKind) -> Cost:
         """The 1x1 conv that brings an output to the common width."""
-        return self._conv_norm(level, 1, self.scaling.output_width(level, kind), self.scaling.endpoint_width)
+        channels = self.scaling.output_width(level, kind)
+        return self._active_unit(level, 1, channels, self.scaling.endpoint_width)
 
     def _stem_input(self, stem: Stem) -> tuple[int, int]:
         if stem.nodes[0].kind is BlockKind.MBCONV:
@@ -99,37 +102,50 @@ class Terms:
 
     def _chain(self, level: int, kind: BlockKind, repeats: int) -> Cost:
         one = self._block(level, self.scaling.output_width(level, kind), level, kind)
-        return Cost(repeats * one.params, repeats * one.flops)
+        return Cost(repeats * one.params, repeats * one.flops, repeats * one.kept)
 
     def _block(self, source: int, channels: int, level: int, kind: BlockKind) -> Cost:
         """One block on a source level's channels; a 3x3 conv strides, a 1x1 conv projects if needed."""
         width, filters = self.scaling.feature_width(level, kind), self.scaling.output_width(level, kind)
-        convs: tuple[tuple[int, int, int, int], ...]
         match kind:
             case BlockKind.BOTTLENECK:
-                convs = ((source, 1, channels, width), (level, 3, width, width), (level, 1, width, filters))
+                branch = (
+                    self._active_unit(source, 1, channels, width)
+                    + self._active_unit(level, 3, width, width)
+                    + self._unit(level, 1, width, filters)
+                )
             case BlockKind.RESIDUAL:
-                convs = ((level, 3, channels, width), (level, 3, width, width))
+                branch = self._active_unit(level, 3, channels, width) + self._unit(level, 3, width, width)
             case BlockKind.MBCONV:
-                return self._mbconv(source, channels, level, filters)
+                branch = self._mbconv(source, channels, level, filters)
             case _:
                 assert_never(kind)
-        if (source, channels) != (level, filters):
-            convs = (*convs, (level, 1, channels, filters))
-        return sum((self._conv_norm(*conv) for conv in convs), Cost())
+        if kind is not BlockKind.MBCONV and (source, channels) != (level, filters):
+            branch += self._unit(level, 1, channels, filters)
+        return branch + self._kept(level, filters)
 
     def _mbconv(self, source: int, channels: int, level: int, filters: int) -> Cost:
         wide, squeezed = EXPANSION * channels, squeezed_width(channels)
         dense = 2 * wide * squeezed
         return (
-            self._conv_norm(source, 1, channels, wide)
-            + self._depthwise_norm(level, wide)
+            self._active_unit(source, 1, channels, wide)
+            + self._depthwise_unit(level, wide)
             + Cost(dense + wide + squeezed, dense)
-            + self._conv_norm(level, 1, wide, filters)
+            + self._kept(level, wide)
+            + self._unit(level, 1, wide, filters)
         )
 
-    def _conv_norm(self, level: int, kernel: int, channels: int, filters: int) -> Cost:
-        return _conv(self.pixels(level), kernel, channels, filters) + _norm(filters)
+    def _unit(self, level: int, kernel: int, channels: int, filters: int) -> Cost:
+        """A conv and its batch norm, which reads the conv's output."""
+        weights = kernel * kernel * channels * filters
+        return Cost(weights + 2 * filters, self.pixels(level) * weights) + self._kept(level, filters)
 
-    def _depthwise_norm(self, level: int, channels: int) -> Cost:
-        return _conv(self.pixels(level), 3, 1, channels) + _norm(channels)
+    def _active_unit(self, level: int, kernel: int, channels: int, filters: int) -> Cost:
+        return self._unit(level, kernel, channels, filters) + self._kept(level, filters)
+
+    def _depthwise_unit(self, level: int, channels: int) -> Cost:
+        return self._active_unit(level, 3, 1, channels)
+
+    def _kept(self, level: int, channels: int) -> Cost:
+        """A feature map that the backward pass reads."""
+        return Cost(kept=self.pixels(level) * channels)

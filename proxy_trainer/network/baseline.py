@@ -13,7 +13,6 @@ from proxy_trainer.network.plan import IMAGES, Plan, Step
 from search_space.genome import BlockKind
 from search_space.scaling import Scaling
 
-NAME: Final = "resnet-50-fpn"
 REPEATS: Final = {2: 3, 3: 4, 4: 6, 5: 3}
 WIDTHS: Final = {2: 64, 3: 128, 4: 256, 5: 512}
 """Blocks, and channels of their 3x3 convs at width 1, by level."""

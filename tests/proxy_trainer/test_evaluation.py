@@ -119,14 +119,14 @@ def test_detections_are_in_the_pictures_own_pixels(
     boxes, probabilities, labels, valid = (np.asarray(part) for part in parts)
     assert len(found) == valid.sum() > 4
     for image, image_id in enumerate(reward_set.image_ids):
-        mine = [each for each in found if each.image == image_id]
+        mine = found.images == image_id
         rows = slice(0, int(valid[image]))
         # Pictures of 160 pixels at 128: boxes grow by 5/4, and end where the picture does.
         wanted = np.clip(boxes[image, rows] * 1.25, 0, 160)
-        np.testing.assert_allclose([[e.top, e.left, e.bottom, e.right] for e in mine], wanted, rtol=1e-5)
-        np.testing.assert_array_equal([each.probability for each in mine], probabilities[image, rows])
+        np.testing.assert_allclose(found.boxes[mine], wanted, rtol=1e-5)
+        np.testing.assert_array_equal(found.probabilities[mine], probabilities[image, rows])
         ids = [category.id for category in reward_set.categories]
-        assert [each.category for each in mine] == [ids[int(label)] for label in labels[image, rows]]
+        assert found.categories[mine].tolist() == [ids[int(label)] for label in labels[image, rows]]
 
 
 def test_boxes_end_where_the_picture_does(detector: Detector, judged: Judged, reward_set: ImageSet) -> None:
@@ -134,23 +134,20 @@ def test_boxes_end_where_the_picture_does(detector: Detector, judged: Judged, re
     shape = np.tile([60, 100], (len(reward_set), 1))
     wide = dataclasses.replace(reward_set, contents=shape, scales=np.full(len(reward_set), 0.5))
     found = detect(detector, judged, wide, 4)
-    assert max(each.bottom for each in found) == 120
-    assert max(each.right for each in found) == 200
-    assert min(min(each.top, each.left) for each in found) == 0
+    assert found.boxes[:, 2].max() == 120
+    assert found.boxes[:, 3].max() == 200
+    assert found.boxes.min() == 0
 
 
 def test_the_evaluation_batch_changes_nothing(
     detector: Detector, judged: Judged, reward_set: ImageSet
 ) -> None:
-    def rows(batch: int) -> list[tuple[int, int, float]]:
-        found = detect(detector, judged, reward_set, batch)
-        return [(each.image, each.category, each.probability) for each in found]
-
-    wanted = rows(1)
+    wanted = detect(detector, judged, reward_set, 1)
     metrics = evaluate(detector, judged, reward_set, 1)
     # Four pictures: a short last batch, and one that is mostly filling.
     for batch in (3, 16):
-        found = rows(batch)
-        assert [each[:2] for each in found] == [each[:2] for each in wanted]
-        np.testing.assert_allclose([each[2] for each in found], [each[2] for each in wanted], rtol=1e-3)
+        found = detect(detector, judged, reward_set, batch)
+        np.testing.assert_array_equal(found.images, wanted.images)
+        np.testing.assert_array_equal(found.categories, wanted.categories)
+        np.testing.assert_allclose(found.probabilities, wanted.probabilities, rtol=1e-3)
         assert evaluate(detector, judged, reward_set, batch) == pytest.approx(metrics, abs=1e-9)

@@ -94,7 +94,7 @@ def test_provenance(
     assert found.pop("code") == code_version()
     assert (found.pop("host"), found.pop("pid")) == (socket.gethostname(), str(os.getpid()))
     assert found == {
-        name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow", "pycocotools")
+        name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow", "pycocotools", "hotcoco")
     }
     assert measurement.step == config.recipe.steps
 
