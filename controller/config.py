@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
+from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
-from controller.protocol import Controller, G, Space
+from controller.protocol import Controller, G, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
 
-ControllerConfig: TypeAlias = RandomSearchConfig | RegularizedEvolutionConfig
+ControllerConfig: TypeAlias = ListedConfig | RandomSearchConfig | RegularizedEvolutionConfig
 """Told apart by `kind`, which is the name of the algorithm's file."""
 
 
-def build(config: ControllerConfig, space: Space[G]) -> Controller[G]:
+class SearchSpace(Space[G], Textual[G], Protocol[G]):
+    """What the controllers together need of a space."""
+
+
+def build(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
     """A controller that has been told nothing yet."""
     controller = _algorithm(config, space)
     return NoRepeats(controller, space) if config.no_repeats else controller
 
 
-def _algorithm(config: ControllerConfig, space: Space[G]) -> Controller[G]:
+def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
     match config:
+        case ListedConfig():
+            return Listed(space, config)
         case RandomSearchConfig():
             return RandomSearch(space)
         case RegularizedEvolutionConfig():

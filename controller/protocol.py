@@ -39,6 +39,9 @@ class Pending(Generic[G]):
 class Outcome(Generic[G]):
     """What a controller is told of a trial that ended: values, one an objective, or a failure.
 
+    `fidelity` is set for a trial that was stopped early: the optimizer steps after which it had these
+    values. They are never to be compared with those of a finished trial, whose fidelity is None.
+
     More is better, in every objective. Raises ValueError for no value at all and for NaN, which no
     controller could rank: a trial without a value is a failure, and has a kind.
     """
@@ -47,6 +50,7 @@ class Outcome(Generic[G]):
     genome: G
     note: Mapping[str, Json]
     result: tuple[float, ...] | FailureKind
+    fidelity: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.result, FailureKind):

@@ -46,7 +46,8 @@ class RegularizedEvolution(Generic[G]):
     notebook; of equals the first drawn wins.
 
     Failures take their place in the population and age like others, but win no tournament; one
-    that only failures entered ends in a random genome. Needs outcomes of one objective.
+    that only failures entered ends in a random genome. So do trials that were stopped early: their
+    values are of another fidelity. Needs outcomes of one objective.
     """
 
     def __init__(self, space: Space[G], config: RegularizedEvolutionConfig) -> None:
@@ -78,7 +79,7 @@ class RegularizedEvolution(Generic[G]):
         winner, best = None, float("-inf")
         for index in rng.integers(len(self._population), size=self._config.tournament):
             entrant = self._population[index]
-            if isinstance(entrant.result, FailureKind):
+            if isinstance(entrant.result, FailureKind) or entrant.fidelity is not None:
                 continue
             if winner is None or entrant.result[0] > best:
                 winner, best = entrant, entrant.result[0]

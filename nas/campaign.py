@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, Protocol
 
@@ -19,6 +17,8 @@ import numpy as np
 from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
 from nas.reward import NoReward, NotFinite, reward
 from nas.rules import CampaignRules
+from nas.snapshot import Snapshot
+from nas.stopping import Rungs
 from proxy_trainer.protocol import TrialFailed
 from results_db.records import Failure, NewTrial, TrialRecord, TrialStatus
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
@@ -55,27 +55,6 @@ class Done:
     """The budget is spent, nothing is in flight and nothing can come back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """Where a campaign stands, for those who look.
-
-    `running` are the numbers handed out now and `waiting` those to be handed out again; `rewards`
-    are those of the finished trials in finish order; `failures` counts the failed trials by kind,
-    `retried` the attempts that failed and were given back; `created` is when the campaign was.
-    """
-
-    name: str
-    budget: int
-    counts: Mapping[TrialStatus, int]
-    running: tuple[int, ...]
-    waiting: tuple[int, ...]
-    best: TrialRecord | None
-    rewards: tuple[float, ...]
-    failures: Mapping[FailureKind, int]
-    retried: Mapping[FailureKind, int]
-    created: datetime
-
-
 @dataclass(slots=True)
 class _InFlight(Generic[G]):
     """A trial without an outcome: as stored, as the controller sees it, and what befell it so far."""
@@ -103,6 +82,7 @@ class Campaign(Generic[G]):
         self._name = writer.campaign.name
         self._seed = writer.campaign.seed
         self._in_flight: dict[int, _InFlight[G]] = {}  # always in order of number
+        self._rungs = None if rules.stopping is None else Rungs(rules.stopping)
         self._told = 0
         self._rewards: list[float] = []
         self._best: tuple[float, TrialRecord] | None = None
@@ -131,10 +111,18 @@ class Campaign(Generic[G]):
         )
 
     def observe(self, number: int, attempt: int, progress: Progress) -> bool:
-        """Store intermediate metrics; False means the trial ends here: close it and report nothing."""
-        if self._under_way(number, attempt) is not None:
-            self._writer.observe(number, attempt, progress)
-        return True
+        """Store intermediate metrics; False means the trial ends here: close it and report nothing.
+
+        Whether it does is a pure rule over what is stored, so that a resumed campaign goes by the same.
+        """
+        trial = self._under_way(number, attempt)
+        if trial is None:
+            return True
+        self._writer.observe(number, attempt, progress)
+        if self._rungs is None or self._rungs.goes_on(number, progress.step, progress.metrics):
+            return True
+        self._end(self._writer.stop(number, attempt), trial.pending)
+        return False
 
     def record(self, number: int, attempt: int, result: Measurement | TrialFailed) -> None:
         """Store what became of an attempt, then tell the controller.
@@ -185,6 +173,9 @@ class Campaign(Generic[G]):
 
     def _replay(self) -> None:
         """Come to know what is stored, in the order in which it became known the first time."""
+        if self._rungs is not None:
+            for metric in self._writer.intermediate(self._rungs.metric):
+                self._rungs.take(metric.number, metric.step, metric.value)
         trials = {trial.number: trial for trial in self._writer.trials()}
         for trial in trials.values():
             if trial.finish_order is None:
@@ -290,6 +281,9 @@ class Campaign(Generic[G]):
                 self._best = (trial.reward, trial)
             self._rewards.append(trial.reward)
             self._controller.tell(Outcome(pending.number, pending.genome, pending.note, (trial.reward,)))
+        elif trial.status is TrialStatus.STOPPED and self._rungs is not None:
+            step, value = self._rungs.last(trial.number)
+            self._controller.tell(Outcome(pending.number, pending.genome, pending.note, (value,), step))
         elif trial.failure is not None:
             self._failures[trial.failure.kind] += 1
             self._controller.tell(Outcome(pending.number, pending.genome, pending.note, trial.failure.kind))

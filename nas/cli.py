@@ -12,10 +12,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import nas
-from nas import cli_data, cli_space
+from nas import cli_data, cli_proxy, cli_space
+from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 LAST = 2**31 - 1  # trial numbers beyond it fit no database
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_proxy.app, name="proxy")
 cli_space.register(app)
 
 Root = Annotated[
@@ -181,22 +182,9 @@ def export(
 
 
 def _drive(root: Path, name: str) -> None:
-    """Run a campaign that exists, show it while it runs, and say what to type next."""
-    from nas import engine_noise, facts, launch, progress
-    from nas.report import print_end
+    from nas.drive import drive
 
-    place, config = launch.find(root, name)
-    with launch.driving(place, config) as drive:
-        try:
-            with (
-                engine_noise.moved_to(place.log) as terminal,
-                progress.shown(drive.campaign, terminal, str(place.path)) as view,
-            ):
-                launch.run(drive, view)
-        except KeyboardInterrupt:
-            typer.echo(f"stopped; go on with: nas resume {name}", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        print_end(_console(), name, facts.top(drive.store, name, 5))
+    drive(root, name, go_on=f"nas resume {name}")
 
 
 def _print_json(value: Any) -> None:

@@ -8,26 +8,22 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from controller.config import ControllerConfig
+from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
 from nas.reward import RewardConfig
 from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
-from nas.validation import Refused, adapter, validate
-from nas.yaml_file import YamlError, read_yaml
+from nas.stopping import HalvingConfig
+from nas.validation import adapter, validate
+from proxy_trainer.config import ProxyConfig
 from search_space.trial import FailureKind
-
-T = TypeVar("T")
-
-
-class ConfigError(ValueError):
-    """A config that can't be used; the line says in which file, at which key, and what to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +80,7 @@ class CampaignConfig:
     reward: RewardConfig = RewardConfig()
     runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
     budget: Budget
+    stopping: HalvingConfig | None = None
     failures: FailureConfig = FailureConfig()
     keep_weights: int = 3
     database: str | None = None
@@ -100,8 +97,27 @@ class CampaignConfig:
                 f"reward: metric={self.reward.metric!r} is not measured by the evaluator "
                 f"{self.evaluator.kind!r}; {hint}"
             )
+        if self.stopping is not None:
+            self._check_stopping(self.stopping)
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
+
+    def _check_stopping(self, stopping: HalvingConfig) -> None:
+        told = self.evaluator.told_at
+        wrong = [rung for rung in stopping.rungs if rung not in told]
+        if wrong:
+            shown = ", ".join(map(str, told[:3])) + (", ..." if len(told) > 3 else "")
+            raise ValueError(
+                f"stopping: rungs={list(stopping.rungs)}, but metrics are told at steps {shown or 'none'}; "
+                "set the recipe's evaluate_every"
+            )
+        if isinstance(self.evaluator, ProxyConfig) and not self.evaluator.recipe.average:
+            raise ValueError(
+                "stopping: the recipe's average=0, expected 0.9 or more: in the middle of a schedule "
+                "weights that are not averaged say little of where it ends"
+            )
+        if stopping.metric not in self.evaluator.metrics:
+            raise ValueError(f"stopping: metric={stopping.metric!r} is not measured by the evaluator")
 
     @property
     def rules(self) -> CampaignRules:
@@ -109,6 +125,7 @@ class CampaignConfig:
         return CampaignRules(
             trials=self.budget.trials,
             reward=self.reward,
+            stopping=self.stopping,
             retries=self.failures.retries,
             failure_share=self.failures.share,
             min_failures=self.failures.least,
@@ -131,20 +148,8 @@ class CampaignConfig:
 
 def load(path: Path) -> CampaignConfig:
     """Read a config file; relative paths in it count from its own directory. Raises ConfigError."""
-    try:
-        file = read_yaml(path)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except YamlError as error:
-        raise ConfigError(str(error)) from error
-    base = path.absolute().parent
-    try:
-        config = _absolute(from_json(file.data), base)
-        return dataclasses.replace(config, database=_sqlite_from(config.database, base))
-    except Refused as error:
-        raise ConfigError(f"{file.where(error.keys)}: {error}") from error
+    config = read_config(path, from_json)
+    return dataclasses.replace(config, database=_sqlite_from(config.database, path.absolute().parent))
 
 
 def from_json(data: dict[str, Any]) -> CampaignConfig:
@@ -153,25 +158,6 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
         data = data | {"space": {"preset": data["space"]}}
     config = validate(CampaignConfig, data)
     return dataclasses.replace(config, space=config.space.resolved())
-
-
-def _absolute(value: T, base: Path) -> T:
-    """The same dataclass with every path in it counted from `base`."""
-    changes: dict[str, Any] = {}
-    for entry in dataclasses.fields(value):  # type: ignore[arg-type]  # T is always one of our dataclasses
-        inside = getattr(value, entry.name)
-        if isinstance(inside, Path):
-            changes[entry.name] = base / _expanded(inside)
-        elif dataclasses.is_dataclass(inside) and not isinstance(inside, type):
-            changes[entry.name] = _absolute(inside, base)
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # as above
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{path}: {error}; write the path out") from error
 
 
 def _sqlite_from(url: str | None, base: Path) -> str | None:

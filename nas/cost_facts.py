@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from nas.designs import BASELINE, Design
+from search_space.catalog import SPINENET_49
 from search_space.cost import Head, NetworkCost, network_cost
 from search_space.cost_terms import Cost
 from search_space.graph import resolve
@@ -30,20 +31,19 @@ def baseline_facts(input_size: int) -> dict[str, Any]:
     """Of ResNet-50-FPN, with SpineNet-49's heads: counted on the network, run on shapes."""
     from proxy_trainer.network.baseline import resnet_fpn_plan
     from proxy_trainer.network.declare import declare
-    from proxy_trainer.network.plan import detector_plan
+    from proxy_trainer.network.kept import kept_elements
 
     scaling, head = Scaling(), Head()
     backbone = resnet_fpn_plan(scaling)
-    whole = detector_plan(
-        backbone, convs=head.convs, width=head.width, classes=head.classes, anchors=head.anchors
+    declared = declare(backbone, input_size)
+    flops = sum(declared.multiply_adds.values())
+    # The heads are those of any backbone with outputs on levels 3 to 7.
+    cost = NetworkCost(
+        Cost(declared.parameters, flops, kept_elements(backbone, input_size)),
+        network_cost(SPINENET_49, scaling, input_size, head).heads,
     )
-    costs = []
-    for plan in (backbone, whole):
-        declared = declare(plan, input_size)
-        costs.append(Cost(declared.parameters, sum(declared.multiply_adds.values())))
-    heads = Cost(costs[1].params - costs[0].params, costs[1].flops - costs[0].flops)
-    words = {"name": BASELINE, "genome": None, "caveat": "", "dead_nodes": []}
-    return words | _facts(scaling, head, input_size, NetworkCost(costs[0], heads))
+    words: dict[str, Any] = {"name": BASELINE, "genome": None, "caveat": "", "dead_nodes": []}
+    return words | _facts(scaling, head, input_size, cost)
 
 
 def _facts(scaling: Scaling, head: Head, input_size: int, cost: NetworkCost) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _facts(scaling: Scaling, head: Head, input_size: int, cost: NetworkCost) -> 
         "scaling": dataclasses.asdict(scaling),
         "head": dataclasses.asdict(head),
         "input_size": input_size,
-        **{name: dataclasses.asdict(part) for name, part in parts.items()},
+        **{name: _part(part) for name, part in parts.items()},
     }
 
 
@@ -66,8 +66,16 @@ def print_cost(facts: dict[str, Any]) -> None:
     )
     for part in ("backbone", "heads", "detector"):
         cost = facts[part]
-        typer.echo(f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds")
+        typer.echo(
+            f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds  "
+            f"{cost['training_memory'] / 2**20:>7,.0f} MiB an image in training"
+        )
     if facts["caveat"]:
         typer.echo(facts["caveat"])
     if facts["dead_nodes"]:
         typer.echo(f"dead nodes, which are not built: {', '.join(map(str, facts['dead_nodes']))}")
+
+
+def _part(cost: Cost) -> dict[str, int]:
+    """`training_memory` is in bytes an image."""
+    return {"params": cost.params, "flops": cost.flops, "training_memory": cost.memory}

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C."""
+
 
 class Refusal(RuntimeError):
     """Why a command did not do it, where nothing but the command line asks for it."""
@@ -11,7 +16,7 @@ def expected() -> tuple[type[Exception], ...]:
     """Imported when something went wrong, not before: the CLI starts without any of it."""
     from controller.no_repeats import SpaceExhausted
     from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
-    from nas.config import ConfigError
+    from nas.config_file import ConfigError
     from nas.designs import UnknownDesign
     from nas.export.model_garden import NotExpressible
     from nas.export.report import ExportMismatch

@@ -14,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.campaign import Campaign, Snapshot
+from nas.campaign import Campaign
+from nas.snapshot import Snapshot
 from nas.terminal import duration, reward, shortened, sparkline
 from results_db.records import TrialStatus
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nas.reward import RewardConfig
+from nas.stopping import HalvingConfig
 from search_space.trial import FailureKind
 
 
@@ -21,6 +22,7 @@ class CampaignRules:
     trials: int
     reward: RewardConfig = field(default_factory=RewardConfig)
     retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
+    stopping: HalvingConfig | None = None
     failure_share: float = 0.5
     min_failures: int = 5
 

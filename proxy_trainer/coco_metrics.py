@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +16,9 @@ from pycocotools.cocoeval import COCOeval
 from proxy_trainer.config import COCO_METRICS
 from proxy_trainer.detections import Detections
 
-try:
-    import hotcoco
-except ImportError:  # no wheel for this platform: the same numbers, more slowly
-    hotcoco = None
+hotcoco: Any = None
+with contextlib.suppress(ImportError):  # no wheel for this platform: the same numbers, more slowly
+    hotcoco = importlib.import_module("hotcoco")
 
 
 def coco_metrics(ground_truth: Mapping[str, Any], detections: Detections) -> dict[str, float]:

@@ -35,6 +35,12 @@ class ProxyConfig:
     splits: Splits = field(default_factory=Splits)
     recipe: Recipe = field(default_factory=Recipe)
 
+    @property
+    def told_at(self) -> tuple[int, ...]:
+        """The steps after which intermediate metrics are told, the last one left out."""
+        every = self.recipe.evaluate_every
+        return () if every is None else tuple(range(every, self.recipe.steps, every))
+
     def with_recipe(self, **changes: Any) -> ProxyConfig:
         """The same with some settings of the recipe changed."""
         return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, **changes))

@@ -23,7 +23,7 @@ CHANNEL_MEAN: Final = (0.485, 0.456, 0.406)
 CHANNEL_STDDEV: Final = (0.229, 0.224, 0.225)
 """ImageNet's, as in the references; of pixels from 0 to 1."""
 
-_LARGEST_SHIFT: Final = float(np.log(1000 / 16))
+LARGEST_SHIFT: Final = float(np.log(1000 / 16))
 """Log side ratios are cut off here before the exponential, as in the references."""
 
 
@@ -61,7 +61,7 @@ def normalise(images: tf.Tensor) -> tf.Tensor:
 class Detector:
     """The mutable part of training: weights, momentum, averaged weights and statistics, all flat vectors.
 
-    `step` changes them; `moments` and `predict` take the vectors that they should use.
+    `step` changes them; `moments`, `decode` and `predict` take the vectors that they should use.
     """
 
     def __init__(self, blueprint: Blueprint, recipe: Recipe, classes: int, seed: int) -> None:
@@ -77,6 +77,7 @@ class Detector:
         self._clip = ArrayClip(blueprint.layout.trained, recipe.clip_ratio)
         self.step = tf.function(self._step, autograph=False)
         self.moments = tf.function(self._moments, autograph=False)
+        self.decode = tf.function(self._decoded, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
 
     @property
@@ -115,14 +116,20 @@ class Detector:
     def _moments(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return self._heads((weights, self._statistics), images, training=True)[2]
 
+    def _decoded(
+        self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Before suppression: boxes [B, A, 4] in input pixels, probabilities [B, A, K]."""
+        logits, offsets, _ = self._heads((weights, statistics), images, training=False)
+        return _boxes(tf.constant(self._blueprint.anchors.boxes), offsets), tf.sigmoid(logits)
+
     def _predict(self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Boxes [B, n, 4] in input pixels, probabilities [B, n], labels [B, n] and how many count [B]."""
-        logits, offsets, _ = self._heads((weights, statistics), images, training=False)
-        boxes = _decode(tf.constant(self._blueprint.anchors.boxes), offsets)
+        boxes, probabilities = self._decoded(images, weights, statistics)
         return tuple(
             tf.image.combined_non_max_suppression(
                 boxes[:, :, tf.newaxis, :],
-                tf.sigmoid(logits),
+                probabilities,
                 max_output_size_per_class=self._recipe.detections,
                 max_total_size=self._recipe.detections,
                 iou_threshold=self._recipe.nms_iou,
@@ -139,17 +146,22 @@ class Detector:
         )
         found = outputs["head"]
         half = len(found) // 2
-        # The batch is a static number, so that nothing is reshaped dynamically.
-        batch = images.shape[0]
-        logits = tf.concat([tf.reshape(x, [batch, -1, self._classes]) for x in found[:half]], axis=1)
-        offsets = tf.concat([tf.reshape(x, [batch, -1, 4]) for x in found[half:]], axis=1)
+        # Static numbers, so that the batch's size alone may be unknown.
+        levels = self._blueprint.anchors.levels
+        counts = [int((levels == level).sum()) for level in self._blueprint.plan.outputs]
+        logits = tf.concat(
+            [tf.reshape(x, [-1, n, self._classes]) for x, n in zip(found[:half], counts, strict=True)], axis=1
+        )
+        offsets = tf.concat(
+            [tf.reshape(x, [-1, n, 4]) for x, n in zip(found[half:], counts, strict=True)], axis=1
+        )
         return logits, offsets, moments
 
 
-def _decode(anchors: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+def _boxes(anchors: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
     sides = anchors[:, 2:] - anchors[:, :2]
     shifts, ratios = tf.split(offsets, 2, axis=-1)
     centres = (anchors[:, :2] + anchors[:, 2:]) / 2 + shifts * sides
-    halves = sides * tf.exp(tf.minimum(ratios, _LARGEST_SHIFT)) / 2
+    halves = sides * tf.exp(tf.minimum(ratios, LARGEST_SHIFT)) / 2
     boxes: tf.Tensor = tf.concat([centres - halves, centres + halves], axis=-1)
     return boxes

@@ -51,6 +51,11 @@ class SyntheticConfig:
         if self.steps < 0:
             raise ValueError(f"synthetic: steps={self.steps}, expected 0 or more")
 
+    @property
+    def told_at(self) -> tuple[int, ...]:
+        """The steps after which intermediate metrics are told."""
+        return tuple(range(1, self.steps + 1))
+
 
 class SyntheticEvaluator:
     """Deterministic by genome and seed. Similar genomes get similar AP: each word of the genome's text,

@@ -65,3 +65,13 @@ def metrics(session: Session, campaign_id: int, number: int | None = None) -> tu
         rows = rows.where(MetricRow.number == number)
     rows = rows.order_by(MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name)
     return tuple(row.record() for row in session.scalars(rows))
+
+
+def intermediate(session: Session, campaign_id: int, name: str) -> tuple[MetricRecord, ...]:
+    """One metric of all trials, without those that ended a trial; by number, attempt and step."""
+    rows = (
+        select(MetricRow)
+        .where(MetricRow.campaign_id == campaign_id, MetricRow.name == name, MetricRow.final.is_(False))
+        .order_by(MetricRow.number, MetricRow.attempt, MetricRow.step)
+    )
+    return tuple(row.record() for row in session.scalars(rows))

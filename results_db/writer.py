@@ -22,7 +22,15 @@ from sqlalchemy.orm import Session
 from results_db import queries
 from results_db.database import Database
 from results_db.errors import IllegalTransition, LeaseLost, StorageError, UnknownTrial
-from results_db.records import AttemptRecord, CampaignRecord, Failure, NewTrial, TrialRecord, TrialStatus
+from results_db.records import (
+    AttemptRecord,
+    CampaignRecord,
+    Failure,
+    MetricRecord,
+    NewTrial,
+    TrialRecord,
+    TrialStatus,
+)
 from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow, now
 from search_space.trial import Measurement, Progress
 
@@ -56,6 +64,11 @@ class Writer:
         """Every attempt by number and attempt."""
         with self._database.transaction() as session:
             return queries.attempts(session, self._id)
+
+    def intermediate(self, name: str) -> tuple[MetricRecord, ...]:
+        """One metric of all trials, without those that ended a trial; by number, attempt and step."""
+        with self._database.transaction() as session:
+            return queries.intermediate(session, self._id, name)
 
     def reserve(self, trial: NewTrial, worker: str) -> TrialRecord:
         """Store a new trial as running its first attempt."""
@@ -111,6 +124,16 @@ class Writer:
             self._put_metrics(session, (number, attempt, step), measurement.metrics, final=True)
             self._end(session, trial, TrialStatus.FINISHED, moment)
             trial.reward = reward
+            return trial.record()
+
+    def stop(self, number: int, attempt: int) -> TrialRecord:
+        """End a running trial early, by rule: without a reward, but with a finish order."""
+        with self._transaction() as (session, moment):
+            trial = self._trial(session, number)
+            if trial.attempt == attempt and trial.status is TrialStatus.STOPPED:
+                return trial.record()
+            self._end_attempt(session, trial, attempt, moment)
+            self._end(session, trial, TrialStatus.STOPPED, moment)
             return trial.record()
 
     def fail(self, number: int, attempt: int, failure: Failure) -> TrialRecord:

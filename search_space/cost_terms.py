@@ -12,6 +12,14 @@ IMAGE_CHANNELS: Final = 3
 STEM_INPUT_LEVEL: Final = 2
 """The level after the first conv and its pool; a mobile network has no pool."""
 
+FLOAT_BYTES: Final = 4
+
+OVERHEAD: Final = 1.0
+"""Peak memory over that of the kept maps: gradients in flight and a conv's working space.
+
+Set on genomes of their own by benchmarks/activation_memory.py --calibrate.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -24,6 +32,11 @@ class Cost:
     params: int = 0
     flops: int = 0
     kept: int = 0
+
+    @property
+    def memory(self) -> int:
+        """Predicted growth of the peak memory in training, in bytes an image of the batch."""
+        return int(OVERHEAD * FLOAT_BYTES * self.kept)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.params + other.params, self.flops + other.flops, self.kept + other.kept)

@@ -65,7 +65,7 @@ def compare(out: Path, genome: Genome, facts: Facts, proxy: ProxyConfig | None) 
         files=(),
         parameters=parameters,
         flops=flops,
-        backbone_difference=_difference(expected, rebuilt, f"trial {number}: full-size backbone"),
+        backbone_difference=difference(expected, rebuilt, f"trial {number}: full-size backbone"),
         proxy_difference=_compare_proxy(out, spec, genome, facts, proxy),
     )
 
@@ -83,7 +83,7 @@ def _compare_proxy(
     recipe = validate(Recipe, spec.proxy["recipe"])
     images = _random_images(recipe.resolution)
     searched = Blueprint.of(genome, proxy.recipe, len(facts.classes))
-    rebuilt = Blueprint.of(spec.genome, recipe, len(_classes(spec, what)))
+    rebuilt = Blueprint.of(spec.genome, recipe, len(classes_of(spec, what)))
     try:
         arrays = load_arrays(out / WEIGHTS)
         expected = run_plan(searched.plan, arrays, images)
@@ -100,21 +100,26 @@ def _compare_proxy(
         path = Path(folder) / "proxy.keras"
         save_keras(backbone_plan(spec.genome, recipe.scaling), arrays, recipe.resolution, path)
         _, endpoints = run_keras(path, images)
-    return max(_difference(expected, found, what), _difference(expected, found | endpoints, what))
+    return max(difference(expected, found, what), difference(expected, found | endpoints, what))
 
 
-def _classes(spec: Spec, what: str) -> list[str]:
+def classes_of(spec: Spec, what: str) -> list[str]:
+    """The names of the classes that a spec's proxy tells apart; raises ExportMismatch without them."""
     names = spec.proxy.get("classes") if spec.proxy is not None else None
     if not isinstance(names, list) or not names:
         raise ExportMismatch(f"{what}: the spec does not say which classes it tells apart")
     return [str(name) for name in names]
 
 
-def _difference(
+def difference(
     expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]], what: str
 ) -> float:
+    """The largest difference between outputs, relative to each one's largest number.
+
+    Raises ExportMismatch above TOLERANCE, and for other outputs than expected.
+    """
     if expected.keys() != found.keys():
-        raise ExportMismatch(f"{what}: endpoints {sorted(found)} rebuilt, {sorted(expected)} searched")
+        raise ExportMismatch(f"{what}: outputs {sorted(found)} rebuilt, {sorted(expected)} searched")
     worst = 0.0
     for name, wanted in expected.items():
         scale = max(float(np.abs(wanted).max()), 1e-6)

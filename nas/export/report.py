@@ -18,7 +18,8 @@ class ExportMismatch(RuntimeError):
 class ExportReport:
     """What was written, and how far the rebuilt networks were from the searched ones.
 
-    `no_picture` says why what the proxy finds could not be drawn, where that was to be done.
+    `serving_difference` is that of the SavedModel and the ONNX file. `no_picture` says why what the
+    proxy finds could not be drawn, where that was to be done.
     """
 
     trial: int
@@ -27,6 +28,7 @@ class ExportReport:
     flops: int
     backbone_difference: float
     proxy_difference: float | None
+    serving_difference: float | None = None
     no_picture: str | None = None
 
     def __str__(self) -> str:
@@ -41,6 +43,11 @@ class ExportReport:
                 f"trial {self.trial}, full-size backbone at {INPUT_SIZE} px: {size}",
                 f"rebuilt from the files: same parameters, outputs equal to {self.backbone_difference:.1e}",
                 proxy,
+                *(
+                    ()
+                    if self.serving_difference is None
+                    else (f"as SavedModel and as ONNX: outputs equal to {self.serving_difference:.1e}",)
+                ),
                 *(() if self.no_picture is None else (f"no picture of what it finds: {self.no_picture}",)),
                 *(f"wrote {path}" for path in self.files),
             )

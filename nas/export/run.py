@@ -14,6 +14,7 @@ import numpy as np
 
 from nas.config import from_json
 from nas.export.compare import BACKBONE, SEED, SPEC, WEIGHTS, Facts, compare
+from nas.export.detector import ONNX, SAVED_MODEL, export_detector
 from nas.export.report import INPUT_SIZE, ExportReport
 from nas.folder import CampaignFolder
 from nas.validation import adapter
@@ -30,19 +31,21 @@ from results_db.store import Store
 from search_space.cost import network_cost
 from search_space.genome import Genome
 from search_space.scaling import Scaling
-from search_space.spec import Expected, Spec, write_spec
+from search_space.spec import Expected, Spec, read_spec, write_spec
 
 SURE: Final = 0.3
 """Probability from which a detection is drawn: focal loss keeps probabilities low."""
 
 PICTURE: Final = "detections.png"
-FILES: Final = (SPEC, BACKBONE, WEIGHTS, PICTURE)
+FILES: Final = (SPEC, BACKBONE, WEIGHTS, SAVED_MODEL, ONNX, PICTURE)
 
 
 def export_trial(
     folder: CampaignFolder, store: Store, campaign: CampaignRecord, trial: TrialRecord, out: Path
 ) -> ExportReport:
-    """Write `spec.yaml`, `backbone.keras` and, if kept, the proxy's weights and a picture of what it finds.
+    """Write `spec.yaml` and `backbone.keras`; if its weights were kept, the trained proxy and a picture.
+
+    The proxy is written as its weights, as a SavedModel and as an ONNX file.
 
     Everything is then rebuilt from what was written and compared with the genome in the database;
     raises ExportMismatch, and leaves `out` as it was, when parameters or outputs differ. What an
@@ -58,12 +61,15 @@ def export_trial(
     try:
         _write(partial, _spec(campaign, trial, facts, proxy), folder.weights / f"{trial.number:05d}.npz")
         report = compare(partial, genome, facts, proxy)
-        no_picture = None
         if proxy is not None and report.proxy_difference is not None:
-            no_picture = _draw(partial, genome, proxy, folder.cache)
+            report = dataclasses.replace(
+                report,
+                serving_difference=export_detector(partial, read_spec(partial / SPEC), genome, proxy.recipe),
+                no_picture=_draw(partial, genome, proxy, folder.cache),
+            )
         files = [name for name in FILES if (partial / name).exists()]
         for name in FILES:
-            (out / name).unlink(missing_ok=True)
+            _remove(out / name)
         for name in files:
             (partial / name).replace(out / name)
     finally:
@@ -71,7 +77,14 @@ def export_trial(
         if not existed:
             with contextlib.suppress(OSError):  # it is not empty: the export is in it
                 out.rmdir()
-    return dataclasses.replace(report, files=tuple(out / name for name in files), no_picture=no_picture)
+    return dataclasses.replace(report, files=tuple(out / name for name in files))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _facts(store: Store, campaign: CampaignRecord, trial: TrialRecord) -> Facts:

@@ -32,11 +32,10 @@ class TensorOps:
     def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:
         weights = self.weights[f"{name}/kernel"]
         y: tf.Tensor
-        if kernel == stride == 1 and x.shape.is_fully_defined():
+        if kernel == stride == 1 and x.shape[1:].is_fully_defined():
             # The same sums as a product of matrices: a training step takes 7 % less time on a CPU.
-            flat = tf.reshape(x, [-1, x.shape[-1]])
-            y = tf.matmul(flat, tf.reshape(weights, [-1, filters]))
-            return tf.reshape(y, [*x.shape[:-1], filters])
+            y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(weights, [-1, filters]))
+            return tf.reshape(y, [-1, *x.shape[1:-1], filters])
         y = tf.nn.conv2d(x, weights, strides=stride, padding="SAME")
         return y
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
 from controller.config import ControllerConfig, build
+from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
@@ -28,6 +29,12 @@ class Coin:
     def fingerprint(self, genome: int) -> str:
         return str(genome)
 
+    def to_text(self, genome: int) -> str:
+        return str(genome)
+
+    def from_text(self, text: str) -> int:
+        return int(text)
+
 
 def test_text_becomes_a_config() -> None:
     config = ADAPTER.validate_python({"kind": "regularized_evolution", "population": 20, "tournament": 5})
@@ -36,7 +43,8 @@ def test_text_becomes_a_config() -> None:
 
 def test_every_config_survives_text() -> None:
     for kind in get_args(ControllerConfig):
-        assert ADAPTER.validate_json(ADAPTER.dump_json(kind())) == kind()
+        config = kind(genomes=("0", "1")) if kind is ListedConfig else kind()
+        assert ADAPTER.validate_json(ADAPTER.dump_json(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,7 @@ def test_bad_text_is_refused(text: dict[str, Any], complaint: str) -> None:
 
 
 def test_built_by_type() -> None:
+    assert isinstance(build(ListedConfig(genomes=("1",)), Coin()), Listed)
     assert isinstance(build(RandomSearchConfig(no_repeats=False), Coin()), RandomSearch)
     assert isinstance(build(RegularizedEvolutionConfig(no_repeats=False), Coin()), RegularizedEvolution)
     assert isinstance(build(RegularizedEvolutionConfig(), Coin()), NoRepeats)

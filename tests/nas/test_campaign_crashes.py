@@ -19,16 +19,22 @@ from hypothesis import strategies as st
 from controller.protocol import Outcome, Pending, Proposal
 from nas.campaign import Campaign
 from nas.rules import CampaignRules
+from nas.stopping import HalvingConfig
 from proxy_trainer.protocol import TrialFailed
 from results_db.errors import StorageError
-from results_db.records import NewCampaign, TrialRecord, TrialStatus
+from results_db.records import NewCampaign, TrialRecord
 from results_db.store import Store
 from results_db.writer import Writer
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
-TRIALS = 4
-RULES = CampaignRules(trials=TRIALS, retries={FailureKind.LOST_WORKER: 1}, min_failures=99)
-WRITES = ("reserve", "start", "observe", "finish", "fail", "give_back")
+TRIALS = 5
+RULES = CampaignRules(
+    trials=TRIALS,
+    retries={FailureKind.LOST_WORKER: 1},
+    min_failures=99,
+    stopping=HalvingConfig(rungs=(1,), least=2),
+)
+WRITES = ("reserve", "start", "observe", "finish", "stop", "fail", "give_back")
 
 Facts: TypeAlias = list[tuple[object, ...]]
 
@@ -125,7 +131,7 @@ def new_store(fresh: Path, tmp_path: Path) -> Iterator[Callable[[], Store]]:
 
 
 def result_of(assignment: Assignment) -> Measurement | TrialFailed:
-    """Trial 2 loses every worker, trial 4 diverges, the others are measured."""
+    """Trial 2 loses every worker, trial 4 diverges, trial 5 is stopped before; the others are measured."""
     match assignment.number:
         case 2:
             return TrialFailed(FailureKind.LOST_WORKER, "gone")
@@ -150,8 +156,10 @@ def drive(
     campaign = Campaign(writer, RULES, Numbers(), controller)
     while isinstance(assignment := repeat(campaign.propose), Assignment):
         number, attempt = assignment.number, assignment.attempt
-        repeat(campaign.observe, number, attempt, Progress(step=1, metrics={"loss": 1.0}))
-        repeat(campaign.record, number, attempt, result_of(assignment))
+        # Each better than all before it, but for the last.
+        progress = Progress(step=1, metrics={"loss": 1.0, "AP": number if number < TRIALS else 0.0})
+        if repeat(campaign.observe, number, attempt, progress):
+            repeat(campaign.record, number, attempt, result_of(assignment))
 
 
 def facts(store: Store) -> Facts:
@@ -176,9 +184,8 @@ def expected(new_store: Callable[[], Store]) -> tuple[Facts, list[Outcome[int]]]
     store, controller = new_store(), Follower()
     drive(store, controller)
     statuses = [trial.status for trial in store.trials("alpha")]
-    assert statuses == [
-        TrialStatus.FAILED if number in (2, 4) else "finished" for number in range(1, TRIALS + 1)
-    ]
+    assert statuses == ["finished", "failed", "finished", "failed", "stopped"]
+    assert (controller.told[-1].result, controller.told[-1].fidelity) == ((0.0,), 1)
     return facts(store), controller.told
 
 
@@ -196,13 +203,13 @@ def test_a_crash_at_any_write(
             assert (facts(store), survivor.told) == expected, f"crash {at}"
         else:
             break
-    assert at == 5 + 5 + 4 + 1  # attempts handed out and observed, trials ended, one given back
+    assert at == 6 + 6 + 5 + 1  # attempts handed out and observed, trials ended, one given back
 
 
 def test_a_lost_answer_to_any_write(
     new_store: Callable[[], Store], expected: tuple[Facts, list[Outcome[int]]]
 ) -> None:
-    for at, committed in itertools.product(range(15), (False, True)):
+    for at, committed in itertools.product(range(18), (False, True)):
         store, controller = new_store(), Follower()
         lost = StorageError("no answer")
         drive(store, controller, partial(Fragile, at=at, committed=committed, error=lost))
@@ -211,7 +218,7 @@ def test_a_lost_answer_to_any_write(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(crashes=st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=8))
+@given(crashes=st.lists(st.tuples(st.integers(0, 15), st.booleans()), max_size=8))
 def test_any_number_of_crashes(
     new_store: Callable[[], Store],
     expected: tuple[Facts, list[Outcome[int]]],

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from nas.config import CampaignConfig, ConfigError, from_json, load
+from nas.config import CampaignConfig, from_json, load
+from nas.config_file import ConfigError
 from nas.validation import Refused, adapter
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import CocoData

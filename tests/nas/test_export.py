@@ -16,14 +16,21 @@ from typer.testing import CliRunner
 
 from nas.cli import app
 from nas.export.compare import Facts, compare
+from nas.export.detector import export_detector
 from nas.export.report import INPUT_SIZE, ExportMismatch
 from nas.folder import CampaignFolder
 from proxy_trainer.config import ProxyConfig
-from proxy_trainer.data.config import RenderedData
+from proxy_trainer.data.config import RenderedData, Split, Splits
 from proxy_trainer.data.errors import DataError
+from proxy_trainer.data.image_set import open_split
+from proxy_trainer.detector import Blueprint, Detector
+from proxy_trainer.evaluation import Judged, detect, evaluate
 from proxy_trainer.network.plan import backbone_plan
-from proxy_trainer.rebuild import fresh_arrays, load_arrays, save_keras
+from proxy_trainer.network.weights import flatten
+from proxy_trainer.onnx_file import save_onnx
+from proxy_trainer.rebuild import Arrays, fresh_arrays, load_arrays, save_keras
 from proxy_trainer.recipe import Recipe
+from proxy_trainer.saved_model import run_saved
 from results_db.store import Store
 from search_space.cost import network_cost
 from search_space.genome import Genome
@@ -102,6 +109,8 @@ def test_the_spec_is_the_searched_network(exported: Path, best: Genome) -> None:
         "spec.yaml",
         "backbone.keras",
         "proxy_weights.npz",
+        "detector",
+        "detector.onnx",
         "detections.png",
     }
     spec = read_spec(exported / "spec.yaml")
@@ -191,6 +200,47 @@ def test_weights_that_broke_are_refused_in_one_line(
     assert not out.exists()
 
 
+def test_the_served_detector_finds_what_the_proxy_found(
+    campaign: CampaignFolder, exported: Path, best: Genome, facts: Facts
+) -> None:
+    """On the reward split: the twelve numbers that the trial was stored with."""
+    recipe = Recipe(**RECIPE)  # type: ignore[arg-type] # mypy sees one type for all values
+    data = RenderedData(train_images=24, val_images=1, size=64)
+    images = open_split(data, Splits(reward=6, confirm=4), Split.REWARD, recipe.resolution, campaign.cache)
+    served = run_saved(exported / "detector", np.asarray(images.pixels[:]))
+    blueprint = Blueprint.of(best, recipe, len(facts.classes))
+    detector = Detector(blueprint, recipe, len(facts.classes), seed=1)
+    arrays = load_arrays(exported / "proxy_weights.npz")
+    judged = Judged(
+        *(flatten(part, arrays) for part in (blueprint.layout.trained, blueprint.layout.statistics))
+    )
+    assert evaluate(detector, judged, images, 16) == pytest.approx(
+        {name: value for name, value in facts.metrics.items() if name.startswith("A")}, abs=1e-6
+    )
+    found = detect(detector, judged, images, 6)
+    assert served["count"].sum() == len(found) > 0
+    sizes = images.scales[:, np.newaxis, np.newaxis]
+    clipped = np.clip(served["boxes"], 0, np.tile(images.contents, 2)[:, np.newaxis]) / sizes
+    np.testing.assert_allclose(clipped.reshape(-1, 4), found.boxes, rtol=1e-4)
+
+
+@pytest.mark.parametrize("broken", ["kernel", "mean"])
+def test_a_served_detector_with_other_weights_is_refused(
+    exported: Path, best: Genome, tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = _copied(exported, tmp_path / "copy")
+
+    def other(blueprint: Blueprint, size: int, classes: int, arrays: Arrays, path: Path) -> None:
+        changed = dict(arrays)
+        name = next(name for name in arrays if name.startswith("head/") and name.endswith(broken))
+        changed[name] = arrays[name] + 1
+        save_onnx(blueprint, size, classes, changed, path)
+
+    monkeypatch.setattr("nas.export.detector.save_onnx", other)
+    with pytest.raises(ExportMismatch, match=r"detector\.onnx: detector: outputs differ"):
+        export_detector(copy, read_spec(copy / "spec.yaml"), best, PROXY.recipe)
+
+
 def test_an_export_replaces_an_earlier_one_and_nothing_else(
     campaign: CampaignFolder, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +276,5 @@ def _copied_campaign(campaign: CampaignFolder, to: Path) -> Path:
 
 
 def _copied(exported: Path, to: Path) -> Path:
-    for path in exported.iterdir():
-        (to / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(exported, to, dirs_exist_ok=True)
     return to

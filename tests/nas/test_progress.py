@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from nas.campaign import Snapshot
 from nas.progress import Body, Pace
+from nas.snapshot import Snapshot
 from results_db.records import TrialRecord, TrialStatus
 from search_space.catalog import SPINENET_49
 from search_space.trial import FailureKind

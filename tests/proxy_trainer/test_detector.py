@@ -19,7 +19,7 @@ from proxy_trainer.anchors import encode, iou
 from proxy_trainer.data.augment import Augment
 from proxy_trainer.data.batches import batch_at
 from proxy_trainer.data.image_set import ImageSet
-from proxy_trainer.detector import Blueprint, Detector, _decode, normalise
+from proxy_trainer.detector import Blueprint, Detector, _boxes, normalise
 from proxy_trainer.network.forward import forward
 from proxy_trainer.network.weights import decay_mask, initial, size, unflatten
 from proxy_trainer.recipe import Recipe
@@ -166,13 +166,13 @@ def test_decoding_undoes_encoding(a: NDArray[Any], b: NDArray[Any]) -> None:
     offsets = encode(anchors, boxes)
     # Sides of more than 62 anchors are cut off, see below.
     sensible = (offsets[:, 2:] < 4).all(axis=1)
-    found = np.asarray(_decode(tf.constant(anchors), tf.constant(offsets)[tf.newaxis]))[0]
+    found = np.asarray(_boxes(tf.constant(anchors), tf.constant(offsets)[tf.newaxis]))[0]
     np.testing.assert_allclose(found[sensible], boxes[sensible], rtol=1e-3, atol=1e-2)
 
 
 def test_wild_offsets_stay_finite() -> None:
     anchors = tf.constant([[0.0, 0.0, 8.0, 8.0]])
-    found = np.asarray(_decode(anchors, tf.constant([[[0.0, 0.0, 1000.0, 1000.0]]])))[0, 0]
+    found = np.asarray(_boxes(anchors, tf.constant([[[0.0, 0.0, 1000.0, 1000.0]]])))[0, 0]
     np.testing.assert_allclose(found, [-246, -246, 254, 254])  # 8 * 1000 / 16 long, as in the references
 
 
@@ -210,7 +210,7 @@ def test_predictions(rig: Rig, recipe: Recipe) -> None:
     for image in range(2):
         logits = np.concatenate([each[image].reshape(-1, CLASSES) for each in (five, six)])
         offsets = np.concatenate([each[image].reshape(-1, 4) for each in (box_five, box_six)])
-        decoded = np.asarray(_decode(tf.constant(blueprint.anchors.boxes), tf.constant(offsets)))
+        decoded = np.asarray(_boxes(tf.constant(blueprint.anchors.boxes), tf.constant(offsets)))
         wanted = suppressed(decoded, 1 / (1 + np.exp(-logits.astype(np.float64))), recipe)
         count = int(valid[image])
         assert count == len(wanted) > 5

@@ -20,7 +20,7 @@ PROXY = Scaling(width=0.25, alpha=0.25, endpoint_width=16)
 
 
 def traced(genome: Genome, scaling: Scaling, size: int, *, training: bool) -> tuple[Declaration, Any]:
-    """The declaration and the graph of a detector, for a batch of any size; nothing is computed."""
+    """The declaration and the graph of a detector, for one image; nothing is computed."""
     plan = detector_plan(backbone_plan(genome, scaling), convs=2, width=24, classes=5, anchors=9)
     declaration = declare(plan, size)
     layout = Layout.of(declaration)
@@ -33,25 +33,21 @@ def traced(genome: Genome, scaling: Scaling, size: int, *, training: bool) -> tu
         autograph=False,
     )
     return declaration, function.get_concrete_function(
-        *vectors, tf.TensorSpec([None, size, size, 3], tf.float32)
+        *vectors, tf.TensorSpec([1, size, size, 3], tf.float32)
     )
 
 
 def multiply_adds(graph: Any) -> int:
-    """Of one image, counted over the graph's convolutions; there is no other operation with weights."""
+    """Of one image, counted over the graph's convolutions and products; nothing else has kernels."""
     total = 0
     for op in graph.get_operations():
-        assert op.type not in {
-            "MatMul",
-            "DepthwiseConv2dNative",
-            "PartitionedCall",
-            "StatefulPartitionedCall",
-        }
-        if op.type == "Conv2D":
-            kernel = op.inputs[1].shape.as_list()
-            _, height, width, filters = op.outputs[0].shape.as_list()
-            assert filters == kernel[3]
-            total += height * width * int(np.prod(kernel))
+        assert op.type not in {"PartitionedCall", "StatefulPartitionedCall", "Einsum", "BatchMatMulV2"}
+        if op.type in {"Conv2D", "DepthwiseConv2dNative", "MatMul"}:
+            kernel, out = op.inputs[1].shape.as_list(), op.outputs[0].shape.as_list()
+            # Positions of one image; a depthwise kernel is [3, 3, channels, 1], and each sees its own.
+            positions = int(np.prod(out[1:-1])) if len(out) == 4 else out[0]
+            assert out[-1] == (kernel[2] if op.type == "DepthwiseConv2dNative" else kernel[-1])
+            total += positions * int(np.prod(kernel))
     return total
 
 
@@ -81,6 +77,11 @@ def test_spinenet_49() -> None:
 def test_sampled_genomes(seed: int) -> None:
     genome = SPACES["spinenet-49"].sample(np.random.default_rng(seed))
     check(genome, Scaling(width=0.3, alpha=0.5, endpoint_width=16, repeats=1 + seed % 2), 128, modes=(False,))
+
+
+@pytest.mark.parametrize("name", ["spinenet-mobile-49", "vertex-spinenet-mbconv"])
+def test_mobile_networks(name: str) -> None:
+    check(SPACES[name].sample(np.random.default_rng(2)), Scaling(endpoint_width=24), 128)
 
 
 def test_a_longer_stem() -> None:

@@ -1,0 +1,187 @@
+"""Time from a genome never seen to its first finished optimizer step, and of a steady step, in a warm worker.
+
+    python -m benchmarks.start_and_step [--garden PYTHON] [--genomes 10] [--cores 1]
+
+One process a way, one after the other, pinned: each trains one genome to warm up, then the same unseen
+ones. Ways: the proxy trainer, with XLA too; the same network of Keras's own layers, compile and fit,
+with XLA too; and, where the environment of docs/model_garden.md is at hand, TF Model Garden's
+RetinaNet in a tf.function. Prints a table and writes benchmarks/results/start_and_step.json: medians
+over genomes, least and most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from search_space.catalog import space_by_name
+from search_space.genome import Genome
+
+CLASSES = 4
+STEPS = 20
+SEED = 8000
+GARDEN = Path(__file__).parent / "garden_step.py"
+WAYS = ("proxy trainer", "proxy trainer, XLA", "Keras fit", "Keras fit, XLA")
+
+
+def genomes(count: int) -> list[Genome]:
+    """The first is for warming up."""
+    space = space_by_name("spinenet-49")
+    return [space.sample(np.random.default_rng(SEED + number)) for number in range(count + 1)]
+
+
+def proxy_steps(genome: Genome, *, xla: bool) -> Iterator[None]:
+    """Every item is a finished step."""
+    import tensorflow as tf
+
+    from proxy_trainer.detector import Blueprint, Detector
+    from proxy_trainer.recipe import Recipe
+
+    recipe = Recipe()
+    blueprint = Blueprint.of(genome, recipe, CLASSES)
+    detector = Detector(blueprint, recipe, CLASSES, seed=0)
+    step = tf.function(detector._step, autograph=False, jit_compile=True) if xla else detector.step
+    images, classes, offsets = batch(recipe, len(blueprint.anchors.boxes))
+    while True:
+        float(step(images, classes, offsets, tf.constant(0.01), tf.constant(0.0)))
+        yield
+
+
+def keras_steps(genome: Genome, *, xla: bool) -> Iterator[None]:
+    """One call of fit, whose steps are told by a callback."""
+    import keras
+
+    from benchmarks.keras_layers import keras_detector, keras_loss
+    from proxy_trainer.detector import Blueprint
+    from proxy_trainer.recipe import Recipe
+
+    recipe = Recipe()
+    blueprint = Blueprint.of(genome, recipe, CLASSES)
+    model = keras_detector(blueprint, recipe, CLASSES)
+    optimizer = keras.optimizers.SGD(0.01, momentum=recipe.momentum)
+    model.compile(optimizer, keras_loss(recipe, CLASSES), jit_compile=xla)
+    anchors = len(blueprint.anchors.boxes)
+    images = np.random.default_rng(0).normal(size=(recipe.batch, 128, 128, 3)).astype(np.float32)
+    wanted = np.full((recipe.batch, anchors, 5), -1, np.float32)
+    times: list[float] = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: times.append(time.perf_counter()))
+    repeated = np.tile(images, (STEPS + 1, 1, 1, 1)), np.tile(wanted, (STEPS + 1, 1, 1))
+    model.fit(*repeated, batch_size=recipe.batch, shuffle=False, verbose=0, callbacks=[callback])
+    yield from replayed(times)
+
+
+def replayed(times: list[float]) -> Iterator[Any]:
+    """Steps that have happened, with the moments at which they ended."""
+    yield from times
+
+
+def batch(recipe: Any, anchors: int) -> tuple[Any, Any, Any]:
+    """Pictures, classes and offsets that cost what real ones cost."""
+    import tensorflow as tf
+
+    size = recipe.resolution
+    pixels = np.random.default_rng(0).integers(0, 256, (recipe.batch, size, size, 3), dtype=np.uint8)
+    nothing = np.full((recipe.batch, anchors), -1, np.int32)
+    return tf.constant(pixels), tf.constant(nothing), tf.zeros([recipe.batch, anchors, 4])
+
+
+def measure(way: str, count: int, threads: int) -> list[dict[str, float]]:
+    """Start and step of each genome, in this process."""
+    from proxy_trainer.runtime import prepare
+
+    prepare(threads)
+    steps: Callable[..., Iterator[Any]] = keras_steps if way.startswith("Keras") else proxy_steps
+    rows = []
+    for genome in genomes(count):
+        began = last = time.perf_counter()
+        laps = []
+        for number, ended in enumerate(steps(genome, xla=way.endswith("XLA"))):
+            moment = ended or time.perf_counter()
+            laps.append(moment - last)
+            last = moment
+            if number == STEPS:
+                break
+        rows.append({"start": laps[0], "step": median(laps[1:]), "whole": last - began})
+    return rows[1:]
+
+
+def child(way: str, options: argparse.Namespace, cores: str) -> list[dict[str, float]]:
+    """One way, in a process of its own."""
+    if way.startswith("Model Garden"):
+        command = [options.garden, str(GARDEN), "xla" if way.endswith("XLA") else "plain"]
+        texts = "\n".join(genome.to_text() for genome in genomes(options.genomes))
+    else:
+        command = [sys.executable, "-m", "benchmarks.start_and_step", "--way", way]
+        command += ["--genomes", str(options.genomes), "--cores", str(options.cores)]
+        texts = ""
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_NUM_INTRAOP_THREADS": str(options.cores),
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": str(options.cores),
+    }
+    done = subprocess.run(
+        ["/usr/bin/env", "taskset", "-c", cores, *command],
+        input=texts,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{way}: {done.stderr[-2000:]}")
+    found: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Measure every way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--garden", help="Python of TF Model Garden's environment")
+    parser.add_argument("--genomes", type=int, default=10)
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--without-xla", action="store_true", help="XLA takes minutes a genome")
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(measure(options.way, options.genomes, options.cores)))
+        return
+    cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[: options.cores]))
+    ways = [*WAYS, *(("Model Garden", "Model Garden, XLA") if options.garden else ())]
+    rows: dict[str, Any] = {}
+    for way in ways:
+        if options.without_xla and way.endswith("XLA"):
+            continue
+        found = child(way, options, cores)
+        rows[way] = {
+            name: [median(values), min(values), max(values)]
+            for name in ("start", "step")
+            for values in [[row[name] for row in found]]
+        }
+        start, step = rows[way]["start"], rows[way]["step"]
+        print(
+            f"{way:<20} start {start[0]:6.1f} s [{start[1]:.1f}, {start[2]:.1f}]   "
+            f"step {step[0]:.3f} s [{step[1]:.3f}, {step[2]:.3f}]",
+            flush=True,
+        )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    facts = {"machine": machine, "cores": options.cores, "genomes": options.genomes, "rows": rows}
+    out = Path(__file__).parent / "results" / f"start_and_step_{options.cores}.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

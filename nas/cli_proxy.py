@@ -1,0 +1,44 @@
+"""The commands `nas proxy`: which proxy to search with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Which proxy to search with.", rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `study` a command of its own while it is the only one."""
+
+
+@app.command()
+def study(
+    config: Annotated[Path, typer.Argument(help="A study's config, in YAML.", show_default=False)],
+    report: Annotated[bool, typer.Option("--report", help="Train nothing: report what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
+    ] = None,
+) -> None:
+    """Train genomes with a reference recipe and with candidates, and say which candidate ranks best."""
+    from rich.console import Console
+
+    from nas import folder
+    from nas.proxy_study.config import load
+    from nas.proxy_study.report import print_study, study_facts, without_nan
+    from nas.proxy_study.run import run_study, tables
+
+    loaded = load(config)
+    where = folder.root(root)
+    if not report:
+        run_study(loaded, where, go_on=f"nas proxy study {config}")
+    facts = study_facts(loaded.texts(), tables(loaded, where))
+    if as_json:
+        typer.echo(json.dumps(without_nan(facts), indent=2, allow_nan=False))
+    else:
+        print_study(Console(highlight=False), loaded.name, facts)

@@ -1,0 +1,28 @@
+"""Running a campaign in front of a user: live progress, and what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from nas import engine_noise, facts, launch, progress
+from nas.errors import INTERRUPTED
+from nas.report import print_end
+
+
+def drive(root: Path, name: str, go_on: str) -> None:
+    """Run a campaign that exists and show it; after Ctrl-C say that `go_on` goes on with it."""
+    place, config = launch.find(root, name)
+    with launch.driving(place, config) as driven:
+        try:
+            with (
+                engine_noise.moved_to(place.log) as terminal,
+                progress.shown(driven.campaign, terminal, str(place.path)) as view,
+            ):
+                launch.run(driven, view)
+        except KeyboardInterrupt:
+            typer.echo(f"stopped; go on with: {go_on}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        print_end(Console(highlight=False), name, facts.top(driven.store, name, 5))

@@ -1,0 +1,1 @@
+"""Which proxy to search with: candidates held against a reference that costs more."""

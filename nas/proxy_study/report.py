@@ -1,0 +1,155 @@
+"""What a proxy study comes to: for every candidate how it ranks, how surely, and at what cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from nas.proxy_study.config import REFERENCE
+from nas.proxy_study.genomes import features
+from nas.proxy_study.ranks import Floats, better_half, bits, interval, partial_tau, tau, variances
+from search_space.genome import Genome
+
+FAILED: Final = 0.0
+"""What a failed training counts as: worst, as a search takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTable:
+    """What an arm's trainings came to: values and seconds by genome and seed, NaN where none finished."""
+
+    values: Floats
+    seconds: Floats
+    cpus: int
+    failures: int
+
+
+def study_facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, Any]:
+    """Everything as JSON-ready facts, of the arms that are complete; the reference must be."""
+    known = features([Genome.from_text(text) for text in texts])
+    given = [known["log_flops"], known["depth"]]
+    reference = tables[REFERENCE]
+    truth = reference.values.mean(axis=1)
+    return {
+        "genomes": len(texts),
+        "reference": {
+            "seeds": reference.values.shape[1],
+            "hours": _core_hours(reference),
+            "ceiling": _ceiling(reference.values),
+            "tau_with_depth": tau(truth, known["depth"]),
+            **_variances(reference.values),
+        },
+        "alone": {name: _tau_facts(values[:, np.newaxis], truth) for name, values in known.items()},
+        "candidates": [
+            {
+                "name": name,
+                "seeds": table.values.shape[1],
+                "failures": table.failures,
+                "seconds": float(np.nanmean(table.seconds)),
+                **_tau_facts(table.values, truth),
+                "better_half": _tau(table.values, truth, better_half(truth)),
+                "partial": _mean([partial_tau(column, truth, given) for column in table.values.T]),
+                "tau_with_depth": _mean([tau(column, known["depth"]) for column in table.values.T]),
+                **_variances(table.values),
+                "bits_per_core_hour": _information(table, truth),
+            }
+            for name, table in tables.items()
+            if name != REFERENCE
+        ],
+    }
+
+
+def without_nan(facts: Any) -> Any:
+    """For JSON, which knows no NaN: nothing instead."""
+    match facts:
+        case dict():
+            return {key: without_nan(value) for key, value in facts.items()}
+        case list():
+            return [without_nan(value) for value in facts]
+        case float() if math.isnan(facts):
+            return None
+        case _:
+            return facts
+
+
+def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
+    """The same for people."""
+    reference = facts["reference"]
+    table = Table(title=f"{name}: {facts['genomes']} genomes", title_justify="left")
+    for heading in (
+        "proxy", "s a trial", "tau to reference", "better half", "partial", "with depth", "sd genomes/seeds",
+        "bits/core-h",
+    ):  # fmt: skip
+        table.add_column(heading, justify="left" if heading == "proxy" else "right")
+    for row in sorted(facts["candidates"], key=lambda row: -row["bits_per_core_hour"]):
+        low, high = row["interval"]
+        table.add_row(
+            row["name"] + (f" ({row['failures']} failed)" if row["failures"] else ""),
+            f"{row['seconds']:.0f}",
+            f"{row['tau']:.2f} [{low:.2f}, {high:.2f}]",
+            _number(row["better_half"]),
+            _number(row["partial"]),
+            _number(row["tau_with_depth"]),
+            f"{row['genome_sd']:.3f}/{_number(row['seed_sd'], 3)}",
+            f"{row['bits_per_core_hour']:.1f}",
+        )
+    console.print(table)
+    console.print(
+        f"reference: {reference['seeds']} seeds, {reference['hours']:.1f} core-hours; "
+        f"tau between two halves of its seeds {_number(reference['ceiling'])}; "
+        f"tau with depth {_number(reference['tau_with_depth'])}"
+    )
+    alone = ", ".join(f"{word} {_number(each['tau'])}" for word, each in facts["alone"].items())
+    console.print(f"tau to the reference without any training: {alone}")
+    best = max(facts["candidates"], key=lambda row: row["bits_per_core_hour"], default=None)
+    if best is not None:
+        console.print(
+            f"most rank information per core-hour: {best['name']} ({best['bits_per_core_hour']:.1f} bits)"
+        )
+
+
+def _tau(values: Floats, truth: Floats, rows: Any = slice(None)) -> float:
+    """Of one trial: the mean over seeds of each seed's tau."""
+    return _mean([tau(column[rows], truth[rows]) for column in values.T])
+
+
+def _tau_facts(values: Floats, truth: Floats) -> dict[str, Any]:
+    bounds = interval(lambda rows: _tau(values, truth, rows), len(truth))
+    return {"tau": _tau(values, truth), "interval": list(bounds)}
+
+
+def _ceiling(values: Floats) -> float:
+    """Tau between the means of two halves of the seeds: what no proxy can be expected to exceed by far."""
+    half = values.shape[1] // 2
+    if not half:
+        return math.nan
+    return tau(values[:, :half].mean(axis=1), values[:, half:].mean(axis=1))
+
+
+def _variances(values: Floats) -> dict[str, float]:
+    between, seed = variances(values)
+    return {"genome_sd": math.sqrt(max(0.0, between)), "seed_sd": math.sqrt(seed)}
+
+
+def _core_hours(table: ArmTable) -> float:
+    return float(np.nansum(table.seconds)) * table.cpus / 3600
+
+
+def _information(table: ArmTable, truth: Floats) -> float:
+    hours = float(np.nanmean(table.seconds)) * table.cpus / 3600
+    return bits(_tau(table.values, truth)) / hours
+
+
+def _mean(values: list[float]) -> float:
+    found = [value for value in values if math.isfinite(value)]
+    return float(np.mean(found)) if found else math.nan
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"

@@ -1,0 +1,65 @@
+"""Running a proxy study: one campaign an arm, gone on with where it was left, and read back as tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nas import folder as folders
+from nas.drive import drive
+from nas.errors import Refusal
+from nas.launch import create, same
+from nas.proxy_study.config import REFERENCE, StudyConfig
+from nas.proxy_study.report import FAILED, ArmTable
+from nas.runners.options import SerialOptions
+from results_db.records import ENDED, TrialStatus
+from results_db.store import Store
+
+
+def run_study(study: StudyConfig, root: Path, go_on: str) -> None:
+    """Train what is missing, candidates first: they are cheap, and show early whether anything is wrong."""
+    for name in (*study.candidates, REFERENCE):
+        config = study.campaign(name)
+        if (root / config.name).exists():
+            same(root, config)
+        else:
+            create(config, root)
+        if not _complete(study, name, root):
+            drive(root, config.name, go_on)
+
+
+def tables(study: StudyConfig, root: Path) -> dict[str, ArmTable]:
+    """The arms that are complete. Raises Refusal while the reference is not, or no candidate is."""
+    found = {name: _table(study, name, root) for name in study.arms if _complete(study, name, root)}
+    if REFERENCE not in found or len(found) < 2:
+        missing = [name for name in study.arms if name not in found]
+        raise Refusal(f"study {study.name!r}: {', '.join(missing)} not trained yet; run it without --report")
+    return found
+
+
+def _complete(study: StudyConfig, name: str, root: Path) -> bool:
+    config = study.campaign(name)
+    if not (root / config.name).exists():
+        return False
+    same(root, config)
+    with Store.read(folders.find(root, config.name).database) as store:
+        counts = store.counts(config.name)
+    return sum(counts[status] for status in ENDED) >= config.budget.trials
+
+
+def _table(study: StudyConfig, name: str, root: Path) -> ArmTable:
+    config = study.campaign(name)
+    genomes = config.budget.trials // study.arms[name].seeds
+    shape = (study.arms[name].seeds, genomes)
+    values, seconds = np.full(shape, FAILED), np.full(shape, np.nan)
+    with Store.read(folders.find(root, config.name).database) as store:
+        failures = store.counts(config.name)[TrialStatus.FAILED]
+        for metric in store.metrics(config.name):
+            if metric.final and metric.name == study.metric:
+                values[np.unravel_index(metric.number - 1, shape)] = metric.value
+        for attempt in store.attempts(config.name):
+            if attempt.seconds is not None:
+                seconds[np.unravel_index(attempt.number - 1, shape)] = attempt.seconds
+    cpus = 1 if isinstance(study.runner, SerialOptions) else study.runner.cpus_per_worker
+    return ArmTable(values.T, seconds.T, cpus, failures)

@@ -1,0 +1,139 @@
+"""A proxy study from its config to its report; and reports of known arms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from nas.proxy_study.config import REFERENCE, load
+from nas.proxy_study.genomes import features, spread
+from nas.proxy_study.report import ArmTable, study_facts
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import RenderedData
+from search_space.catalog import SPINENET_49, space_by_name
+
+Nas = Callable[..., Any]
+
+STUDY = {
+    "name": "tiny",
+    "space": {"stem": [{"level": 2}, {"level": 2}], "intermediates": {3: 1, 4: 1}, "kinds": ["residual"]},
+    "genomes": {"count": 4, "seed": 1},
+    "evaluator": {"kind": "synthetic", "noise": 0.01},
+    "reference": {"evaluator": {"noise": 0.0}, "seeds": 2},
+    "candidates": {"short": {"evaluator": {"noise": 0.2}}},
+    "runner": {"kind": "serial"},
+}
+
+
+def written(path: Path, **changes: Any) -> Path:
+    path.write_text(yaml.safe_dump(STUDY | changes))
+    return path
+
+
+def test_a_study_runs_goes_on_and_reports(nas: Nas, tmp_path: Path) -> None:
+    config = written(tmp_path / "study.yaml")
+    early = nas("proxy", "study", config, "--report")
+    assert early.code == 2
+    assert "short, reference" in early.err.replace("reference, short", "short, reference")
+    ran = nas("proxy", "study", config)
+    assert ran.code == 0, ran.err
+    assert "most rank information per core-hour: short" in ran.out
+    again = nas("proxy", "study", config, "--report", "--json")
+    assert again.code == 0
+    facts = json.loads(again.out)
+    (short,) = facts["candidates"]
+    assert (facts["genomes"], facts["reference"]["seeds"], short["seeds"]) == (4, 2, 1)
+    assert short["seconds"] > 0
+    # Every arm trained the same genomes, and each is a campaign that can be looked at.
+    rows = json.loads(nas("top", "tiny.short", "--json").out)
+    assert {row["genome"] for row in rows} == set(load(config).texts())
+    status = json.loads(nas("status", "tiny.reference", "--json").out)
+    assert status["counts"]["finished"] == 8
+
+
+def test_arms_change_what_they_name_however_deep(tmp_path: Path) -> None:
+    evaluator = {"kind": "proxy", "recipe": {"batch": 4}, "data": {"kind": "rendered", "train_images": 100}}
+    arms = {
+        "deep": {"evaluator": {"recipe": {"steps": 9, "warmup_steps": 1}, "data": {"val_images": 7}}},
+        "none": {},
+    }
+    study = load(written(tmp_path / "study.yaml", evaluator=evaluator, candidates=arms, reference={}))
+    deep, none = (study.evaluator_of(name) for name in arms)
+    assert isinstance(deep, ProxyConfig)
+    assert isinstance(deep.data, RenderedData)
+    assert none == study.evaluator == study.evaluator_of(REFERENCE)
+    assert (deep.recipe.steps, deep.recipe.batch) == (9, 4)
+    assert (deep.data.train_images, deep.data.val_images) == (100, 7)
+    seeds = {study.campaign(name).seed for name in (*arms, REFERENCE)}
+    assert len(seeds) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"candidates": {}}, "candidates: expected at least one"),
+        (
+            {"candidates": {"a": {"evaluator": {"step": 3}}}},
+            "a: evaluator.step: unknown key; did you mean 'steps'?",
+        ),
+        ({"candidates": {"reference": {}}}, "none but the reference"),
+        ({"metric": "ap"}, "metric='ap', expected one of AP"),
+        ({"genomes": {"count": 2}}, "expected 4 to 1000"),
+        ({"genomes": {"count": 4, "include": ["spinenet"]}}, "include: 'spinenet'"),
+        ({"candidate": {}}, "candidate: unknown key; did you mean 'candidates'?"),
+    ],
+)
+def test_a_config_that_cannot_be(nas: Nas, tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    ended = nas("proxy", "study", written(tmp_path / "study.yaml", **changes))
+    assert ended.code == 2
+    assert line in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_genomes_are_spread_out() -> None:
+    space = space_by_name("spinenet-49")
+    chosen = spread(space, 24, seed=0)
+    assert chosen == spread(space, 24, seed=0) != spread(space, 24, seed=1)
+    assert len(set(chosen)) == 24
+    random = [space.sample(np.random.default_rng(seed)) for seed in range(300)]
+    for name in ("log_flops", "depth"):
+        ours, theirs = (features(genomes)[name] for genomes in (chosen, random))
+        # Close to the distribution of the space, both ends included.
+        assert abs(np.median(ours) - np.median(theirs)) < 0.3 * theirs.std()
+        assert ours.std() > 0.8 * theirs.std()
+    assert abs(np.corrcoef(features(chosen)["log_flops"], features(chosen)["depth"])[0, 1]) < 0.6
+
+
+def table(values: np.ndarray[Any, Any], seconds: float, failures: int = 0) -> ArmTable:
+    return ArmTable(values, np.full(values.shape, seconds), 1, failures)
+
+
+def test_reports_of_known_arms() -> None:
+    rng = np.random.default_rng(0)
+    space = space_by_name("spinenet-49")
+    texts = (SPINENET_49.to_text(), *(space.sample(rng).to_text() for _ in range(23)))
+    truth = rng.normal(0.2, 0.05, 24)
+    arms = {
+        REFERENCE: table(truth[:, np.newaxis] + rng.normal(0, 0.005, (24, 4)), 400.0),
+        "good": table(truth[:, np.newaxis] + rng.normal(0, 0.02, (24, 2)), 80.0),
+        "as good, dearer": table(truth[:, np.newaxis] + rng.normal(0, 0.02, (24, 2)), 160.0),
+        "noise": table(rng.normal(0.2, 0.05, (24, 2)), 20.0, failures=1),
+    }
+    facts = study_facts(texts, arms)
+    good, dearer, noise = facts["candidates"]
+    assert good["tau"] > 0.6 > 0.3 > abs(noise["tau"])
+    assert good["interval"][0] < good["tau"] < good["interval"][1]
+    assert good["partial"] > 0.5
+    assert good["better_half"] < good["tau"]
+    assert good["bits_per_core_hour"] > dearer["bits_per_core_hour"] > 0
+    assert noise["failures"] == 1
+    assert good["seed_sd"] == pytest.approx(0.02, rel=0.5)
+    assert facts["reference"]["ceiling"] > 0.8
+    assert facts["reference"]["hours"] == pytest.approx(24 * 4 * 400 / 3600)
+    assert set(facts["alone"]) == {"log_flops", "log_parameters", "depth"}
