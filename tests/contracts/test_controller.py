@@ -178,7 +178,9 @@ class TestController:
         for seed in range(60):
             proposal = controller.ask(np.random.default_rng(seed), ())
             assert proposal is not None
-            assert set(proposal.note.get("parents", [])) <= finished
+            parents = proposal.note.get("parents", [])
+            assert isinstance(parents, list)
+            assert set(parents) <= finished
 
     @pytest.mark.parametrize(("workers", "failures"), [(1, 0.0), (12, 0.3)])
     def test_replay_equals_live(self, factory: Factory, space: Any, workers: int, failures: float) -> None:

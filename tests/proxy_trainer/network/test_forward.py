@@ -11,6 +11,7 @@ import tensorflow as tf
 from proxy_trainer.network.declare import Declaration, Shape, declare
 from proxy_trainer.network.forward import forward, split
 from proxy_trainer.network.plan import backbone_plan, detector_plan
+from proxy_trainer.network.tensor_ops import pointwise
 from proxy_trainer.network.weights import Layout, initial, room, unflatten
 from search_space.catalog import SPACES, SPINENET_49
 from search_space.genome import Genome
@@ -20,7 +21,7 @@ PROXY = Scaling(width=0.25, alpha=0.25, endpoint_width=16)
 
 
 def traced(genome: Genome, scaling: Scaling, size: int, *, training: bool) -> tuple[Declaration, Any]:
-    """The declaration and the graph of a detector, for one image; nothing is computed."""
+    """The declaration and the graph of a detector, for a batch of any size; nothing is computed."""
     plan = detector_plan(backbone_plan(genome, scaling), convs=2, width=24, classes=5, anchors=9)
     declaration = declare(plan, size)
     layout = Layout.of(declaration)
@@ -33,21 +34,26 @@ def traced(genome: Genome, scaling: Scaling, size: int, *, training: bool) -> tu
         autograph=False,
     )
     return declaration, function.get_concrete_function(
-        *vectors, tf.TensorSpec([1, size, size, 3], tf.float32)
+        *vectors, tf.TensorSpec([None, size, size, 3], tf.float32)
     )
 
 
 def multiply_adds(graph: Any) -> int:
-    """Of one image, counted over the graph's convolutions and products; nothing else has kernels."""
+    """Of one image, counted over the graph's convolutions; nothing else has kernels."""
     total = 0
     for op in graph.get_operations():
-        assert op.type not in {"PartitionedCall", "StatefulPartitionedCall", "Einsum", "BatchMatMulV2"}
-        if op.type in {"Conv2D", "DepthwiseConv2dNative", "MatMul"}:
+        assert op.type not in {
+            "PartitionedCall",
+            "StatefulPartitionedCall",
+            "MatMul",
+            "Einsum",
+            "BatchMatMulV2",
+        }
+        if op.type in {"Conv2D", "DepthwiseConv2dNative"}:
             kernel, out = op.inputs[1].shape.as_list(), op.outputs[0].shape.as_list()
-            # Positions of one image; a depthwise kernel is [3, 3, channels, 1], and each sees its own.
-            positions = int(np.prod(out[1:-1])) if len(out) == 4 else out[0]
+            # A depthwise kernel is [3, 3, channels, 1], and each channel sees its own.
             assert out[-1] == (kernel[2] if op.type == "DepthwiseConv2dNative" else kernel[-1])
-            total += positions * int(np.prod(kernel))
+            total += int(np.prod(out[1:-1])) * int(np.prod(kernel))
     return total
 
 
@@ -120,3 +126,26 @@ def test_statistics_are_those_of_the_batch_in_training_only(small: Genome) -> No
     features = np.asarray(tf.nn.conv2d(images, kernel, 2, "SAME"))
     np.testing.assert_allclose(used["stem/conv/norm/mean"], features.mean(axis=(0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(used["stem/conv/norm/variance"], features.var(axis=(0, 1, 2)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_gradients_of_1x1_convs_are_those_of_tensorflow(batch: int | None) -> None:
+    rng = np.random.default_rng(0)
+    x, upstream = (tf.constant(rng.normal(size=(3, 5, 7, n)), tf.float32) for n in (6, 4))
+    kernel = tf.constant(rng.normal(size=(1, 1, 6, 4)), tf.float32)
+
+    def gradients(conv: Any) -> Any:
+        def both(x: tf.Tensor, kernel: tf.Tensor) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([x, kernel])
+                y = conv(x, kernel)
+            return y, tape.gradient(y, [x, kernel], [upstream])
+
+        traced = tf.function(both, autograph=False)
+        specs = tf.TensorSpec([batch, 5, 7, 6]), tf.TensorSpec(kernel.shape)
+        return traced.get_concrete_function(*specs)(x, kernel)
+
+    ours, theirs = gradients(pointwise), gradients(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    for found, wanted in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
