@@ -170,8 +170,9 @@ def _caption(design: Design) -> str:
     }
     used = {design.genome.kind(node) for node in range(len(design.genome))}
     legend = ", ".join(text for kind, text in kinds.items() if kind in used)
+    caveat = f" ({design.caveat})" if design.caveat else ""
     return (
-        f"{design.input_size} px: backbone {cost.backbone.params / 1e6:.2f} M parameters, "
+        f"{design.input_size} px{caveat}: backbone {cost.backbone.params / 1e6:.2f} M parameters, "
         f"{cost.backbone.flops / 1e9:.2f} B multiply-adds; "
         f"with heads {cost.total.params / 1e6:.2f} M, {cost.total.flops / 1e9:.2f} B\n"
         f"{legend}; grey: stem; orange: output; green: dangling block added raw; dashed white: dead"

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search_space.cost import network_costs
+from search_space.cost_terms import Cost
 from search_space.genome import Genome
 from search_space.graph import resolve
 from search_space.scaling import Scaling
@@ -53,6 +54,7 @@ def space_facts(space: SpineNetSpace, samples: int, seed: int) -> dict[str, Any]
             "quantiles": list(QUANTILES),
             "params": [int(value) for value in np.quantile(costs[:, 0], QUANTILES)],
             "flops": [int(value) for value in np.quantile(costs[:, 1], QUANTILES)],
+            "training_memory": [Cost(kept=int(kept)).memory for kept in np.quantile(costs[:, 2], QUANTILES)],
         },
     }
 
@@ -87,6 +89,7 @@ def print_space(console: Console, facts: dict[str, Any]) -> None:
         table.add_column(name, justify="right")
     table.add_row("parameters", *(f"{value / 1e6:.1f} M" for value in sample["params"]))
     table.add_row("multiply-adds", *(f"{value / 1e9:.1f} B" for value in sample["flops"]))
+    table.add_row("training memory", *(f"{value / 2**20:.0f} MiB" for value in sample["training_memory"]))
     console.print(table)
 
 

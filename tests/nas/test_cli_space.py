@@ -49,6 +49,32 @@ def test_the_cost_of_whatever_names_an_architecture(nas: Nas, written: Written, 
     assert trial["genome"] == json.loads(nas("show", "small", "1", "--json").out)["genome"]
 
 
+def test_what_was_not_published_as_such_is_said(nas: Nas, tmp_path: Path) -> None:
+    caveats = {
+        words: json.loads(nas("cost", words, "--json").out)["caveat"]
+        for words in ("spinenet-49", "r23-sp30", "spinenet-49xs", "resnet-50-fpn")
+    }
+    assert caveats["spinenet-49"] == caveats["resnet-50-fpn"] == ""
+    assert caveats["r23-sp30"] == "genome read off a figure"
+    assert caveats["spinenet-49xs"] == "inferred: scaling, head, input_size"
+    scaled = nas("cost", "r23-sp30", "--scale", "49xs").out
+    assert "genome read off a figure; inferred: scaling" in scaled
+    assert nas("draw", "r23-sp30", "--out", tmp_path / "x.svg").code == 0
+    assert "read off a figure" in (tmp_path / "x.svg").read_text()
+
+
+def test_training_memory_grows_with_the_network(nas: Nas) -> None:
+    names = ("spinenet-49s", "spinenet-49", "spinenet-96", "spinenet-143", "spinenet-190")
+    costs = [json.loads(nas("cost", name, "--json").out) for name in names]
+    for part in ("backbone", "heads", "detector"):
+        memory = [cost[part]["training_memory"] for cost in costs]
+        assert memory == sorted(memory)
+        assert memory[0] > 2**27
+    for cost in costs:
+        parts = cost["backbone"]["training_memory"] + cost["heads"]["training_memory"]
+        assert abs(parts - cost["detector"]["training_memory"]) <= 2  # each is cut to whole bytes
+
+
 def test_what_vertex_nas_wrote_becomes_a_spec(nas: Nas, tmp_path: Path) -> None:
     blocks = [
         {
