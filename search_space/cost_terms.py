@@ -14,7 +14,7 @@ STEM_INPUT_LEVEL: Final = 2
 
 FLOAT_BYTES: Final = 4
 
-OVERHEAD: Final = 1.15
+OVERHEAD: Final = 1.0
 """Peak memory over that of the kept maps: gradients in flight and a conv's working space.
 
 Set on genomes of their own by benchmarks/activation_memory.py --calibrate.
