@@ -50,7 +50,7 @@ def genomes(space: str, seed: int, count: int) -> list[Genome]:
 
 def predicted(genome: Genome) -> int:
     """Bytes an image."""
-    return network_cost(genome, SCALING, SIZE, HEAD).total.memory
+    return network_cost(genome, SCALING, SIZE, HEAD).training_memory
 
 
 def peak(genome: str, batch: int) -> None:

@@ -16,7 +16,7 @@ from search_space.scaling import Scaling
 
 
 def cost_facts(design: Design) -> dict[str, Any]:
-    """Of the backbone, the heads and both; `flops` are multiply-adds of one image."""
+    """Of the backbone, the heads and both: `flops` are multiply-adds, `training_memory` bytes an image."""
     cost = network_cost(design.genome, design.scaling, design.input_size, design.head)
     words = {
         "name": design.name,
@@ -52,7 +52,8 @@ def _facts(scaling: Scaling, head: Head, input_size: int, cost: NetworkCost) -> 
         "scaling": dataclasses.asdict(scaling),
         "head": dataclasses.asdict(head),
         "input_size": input_size,
-        **{name: _part(part) for name, part in parts.items()},
+        **{name: {"params": part.params, "flops": part.flops} for name, part in parts.items()},
+        "training_memory": cost.training_memory,
     }
 
 
@@ -66,16 +67,9 @@ def print_cost(facts: dict[str, Any]) -> None:
     )
     for part in ("backbone", "heads", "detector"):
         cost = facts[part]
-        typer.echo(
-            f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds  "
-            f"{cost['training_memory'] / 2**20:>7,.0f} MiB an image in training"
-        )
+        typer.echo(f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds")
+    typer.echo(f"one more image in a training batch takes about {facts['training_memory'] / 2**20:,.0f} MiB")
     if facts["caveat"]:
         typer.echo(facts["caveat"])
     if facts["dead_nodes"]:
         typer.echo(f"dead nodes, which are not built: {', '.join(map(str, facts['dead_nodes']))}")
-
-
-def _part(cost: Cost) -> dict[str, int]:
-    """`training_memory` is in bytes an image."""
-    return {"params": cost.params, "flops": cost.flops, "training_memory": cost.memory}

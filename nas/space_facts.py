@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from search_space.cost import network_costs
-from search_space.cost_terms import Cost
 from search_space.genome import Genome
 from search_space.graph import resolve
 from search_space.scaling import Scaling
@@ -27,7 +26,9 @@ def space_facts(space: SpineNetSpace, samples: int, seed: int) -> dict[str, Any]
     rng = np.random.default_rng(seed)
     genomes = [space.sample(rng) for _ in range(samples)]
     with_window, without = space_size(space), space_size(dataclasses.replace(space, window=None))
-    costs = network_costs(genomes, Scaling(), INPUT_SIZE).backbone
+    every = network_costs(genomes, Scaling(), INPUT_SIZE)
+    costs = every.backbone
+    memory = [every.one(row).training_memory for row in range(samples)]
     return {
         "name": space.name,
         "stem": [
@@ -54,7 +55,7 @@ def space_facts(space: SpineNetSpace, samples: int, seed: int) -> dict[str, Any]
             "quantiles": list(QUANTILES),
             "params": [int(value) for value in np.quantile(costs[:, 0], QUANTILES)],
             "flops": [int(value) for value in np.quantile(costs[:, 1], QUANTILES)],
-            "training_memory": [Cost(kept=int(kept)).memory for kept in np.quantile(costs[:, 2], QUANTILES)],
+            "training_memory": [int(value) for value in np.quantile(memory, QUANTILES)],
         },
     }
 

@@ -24,11 +24,21 @@ from search_space.scaling import Scaling
 BOX_CODE: Final = 4
 """Numbers that a box is predicted with."""
 
-FIELDS: Final = 3
+FIELDS: Final = 4
 """Numbers of a `Cost`."""
 
 LOSS_MAPS: Final = 9
 """Arrays of the size of all class predictions that the focal loss holds for its gradient."""
+
+FLOAT_BYTES: Final = 4
+
+WAITING_SHARE: Final = 0.8
+"""Share of the gradients that wait for others (`Cost.waiting`) at the worst moment."""
+
+OVERHEAD: Final = 1.03
+"""Peak memory over what is counted. This and the share above were set by the growth of a process's
+memory from batch to batch: benchmarks/activation_memory.py --calibrate.
+"""
 
 Counts = NDArray[np.int64]
 
@@ -63,10 +73,21 @@ class NetworkCost:
         """Backbone and heads together."""
         return self.backbone + self.heads
 
+    @property
+    def training_memory(self) -> int:
+        """Predicted bytes by which the peak of training grows with one more image in the batch.
+
+        The peak is either between the passes, with all maps kept, or in the backward pass, when those of
+        the heads are gone and the gradients of blocks wait for those of their other children.
+        """
+        waiting = int(WAITING_SHARE * self.backbone.waiting)
+        elements = self.backbone.kept + max(self.heads.kept, waiting)
+        return int(OVERHEAD * FLOAT_BYTES * elements)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkCosts:
-    """The same of G genomes: [G, 3] each, the fields of a `Cost` in their order."""
+    """The same of G genomes: [G, FIELDS] each, the fields of a `Cost` in their order."""
 
     backbone: Counts
     heads: Counts
@@ -76,14 +97,17 @@ class NetworkCosts:
         """Backbone and heads together."""
         return self.backbone + self.heads
 
+    def one(self, row: int) -> NetworkCost:
+        """One genome's."""
+        return NetworkCost(*(Cost(*part[row].tolist()) for part in (self.backbone, self.heads)))
+
 
 def network_cost(genome: Genome, scaling: Scaling, input_size: int, head: Head | None = None) -> NetworkCost:
     """The cost of a genome at a scaling, for square images of `input_size` pixels.
 
     Dead nodes cost nothing. Raises InvalidGenome for a stem that starts before its pool.
     """
-    costs = network_costs([genome], scaling, input_size, head)
-    return NetworkCost(*(Cost(*part[0].tolist()) for part in (costs.backbone, costs.heads)))
+    return network_costs([genome], scaling, input_size, head).one(0)
 
 
 def network_costs(
@@ -160,8 +184,8 @@ def _heads(graphs: GraphArrays, terms: Terms, head: Head) -> Counts:
         params += outputs * head.convs * 2 * head.width
         # Each tower conv's output, which its batch norm reads, and what is activated of it.
         kept += pixels * (2 * head.convs * head.width + copies * filters)
-    return np.stack([params, flops, kept], axis=1)
+    return np.stack([params, flops, kept, np.zeros_like(kept)], axis=1)
 
 
 def _row(cost: Cost) -> Counts:
-    return np.array([cost.params, cost.flops, cost.kept], np.int64)
+    return np.array([cost.params, cost.flops, cost.kept, cost.waiting], np.int64)

@@ -12,34 +12,28 @@ IMAGE_CHANNELS: Final = 3
 STEM_INPUT_LEVEL: Final = 2
 """The level after the first conv and its pool; a mobile network has no pool."""
 
-FLOAT_BYTES: Final = 4
-
-OVERHEAD: Final = 1.0
-"""Peak memory over that of the kept maps: gradients in flight and a conv's working space.
-
-Set on genomes of their own by benchmarks/activation_memory.py --calibrate.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trained parameters; multiply-adds of one image, as in the paper; numbers kept for its gradient.
+    """Trained parameters; multiply-adds of one image, as in the paper; elements of its feature maps.
 
-    `kept` counts the elements of the feature maps of one image that training holds from the forward
-    to the backward pass: what convs, batch norms and pools read and what activations and pools give.
+    `kept` counts those that training holds from the forward to the backward pass: what convs, batch
+    norms and pools read and what activations and pools give. `waiting` counts, edge by edge, those of
+    the parent: so large are the gradients that wait for those of the parent's other children.
     """
 
     params: int = 0
     flops: int = 0
     kept: int = 0
-
-    @property
-    def memory(self) -> int:
-        """Predicted growth of the peak memory in training, in bytes an image of the batch."""
-        return int(OVERHEAD * FLOAT_BYTES * self.kept)
+    waiting: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.params + other.params, self.flops + other.flops, self.kept + other.kept)
+        return Cost(
+            self.params + other.params,
+            self.flops + other.flops,
+            self.kept + other.kept,
+            self.waiting + other.waiting,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +81,13 @@ class Terms:
         pools, 1x1 to the child; in a mobile network a depthwise 3x3/2 for every halving, then the 1x1.
         """
         channels = self.scaling.output_width(source, parent)
-        cost = Cost()
+        cost = Cost(waiting=self.pixels(source) * channels)
         if parent is BlockKind.MBCONV:
             for coarser in range(source + 1, level + 1):
                 cost += self._depthwise_unit(coarser, channels)
         else:
             reduced = self.scaling.reduced_width(source)
-            cost = self._active_unit(source, 1, channels, reduced)
+            cost += self._active_unit(source, 1, channels, reduced)
             if level > source:
                 cost += self._active_unit(source + 1, 3, reduced, reduced)
             for coarser in range(source + 2, level + 1):
