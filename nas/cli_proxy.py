@@ -33,11 +33,15 @@ def study(
     from nas.proxy_study.report import print_study, study_facts, without_nan
     from nas.proxy_study.run import run_study, tables
 
+    if as_json and not report:
+        raise typer.BadParameter("--json goes with --report: training prints its progress")
     loaded = load(config)
     where = folder.root(root)
     if not report:
         run_study(loaded, where, go_on=f"nas proxy study {config}")
-    facts = study_facts(loaded.texts(), tables(loaded, where))
+    trained = tables(loaded, where)
+    facts = study_facts(loaded.texts(), trained)
+    facts["untrained"] = [name for name in loaded.arms if name not in trained]
     if as_json:
         typer.echo(json.dumps(without_nan(facts), indent=2, allow_nan=False))
     else:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from controller.config import ControllerConfig
+from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
@@ -99,6 +100,8 @@ class CampaignConfig:
             )
         if self.stopping is not None:
             self._check_stopping(self.stopping)
+        if isinstance(self.controller, ListedConfig):
+            self._check_listed(self.controller)
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
 
@@ -116,8 +119,18 @@ class CampaignConfig:
                 "stopping: the recipe's average=0, expected 0.9 or more: in the middle of a schedule "
                 "weights that are not averaged say little of where it ends"
             )
-        if stopping.metric not in self.evaluator.metrics:
-            raise ValueError(f"stopping: metric={stopping.metric!r} is not measured by the evaluator")
+        if stopping.metric not in self.evaluator.ranking:
+            raise ValueError(
+                f"stopping: metric={stopping.metric!r}, expected one of {', '.join(self.evaluator.ranking)}"
+            )
+
+    def _check_listed(self, listed: ListedConfig) -> None:
+        space = self.space.build()
+        for place, text in enumerate(listed.genomes):
+            try:
+                space.from_text(text)
+            except ValueError as error:
+                raise ValueError(f"controller: genomes[{place}]: {error}") from error
 
     @property
     def rules(self) -> CampaignRules:

@@ -58,8 +58,13 @@ class Rungs:
         return self.config.metric
 
     def take(self, number: int, step: int, value: float) -> None:
-        """Take in a trial's value; those between rungs are left out. NaN counts as worst."""
+        """Take in a trial's value; those between rungs are left out. NaN counts as worst.
+
+        What an earlier attempt had at later rungs is forgotten: this one may never come there.
+        """
         if step in self.config.rungs:
+            for later in self._values.keys() - set(range(step + 1)):
+                self._values[later].pop(number, None)
             self._values.setdefault(step, {})[number] = -math.inf if math.isnan(value) else value
 
     def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:

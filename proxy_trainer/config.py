@@ -22,11 +22,13 @@ COCO_METRICS: Final = (
 class ProxyConfig:
     """Train a small detector: on which data, divided how, by which recipe.
 
-    `metrics`: what a trial measures, beside its durations and memory.
+    `metrics`: what a trial measures, beside its durations and memory. `ranking`: those of them that are
+    told at every evaluation and the better the higher.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
     metrics: ClassVar[tuple[str, ...]] = (*COCO_METRICS, "loss", "parameters", "flops")
+    ranking: ClassVar[tuple[str, ...]] = COCO_METRICS
 
     kind: Literal["proxy"] = "proxy"
     data: Annotated[RenderedData | CocoData, Field(discriminator="kind")] = field(

@@ -24,3 +24,8 @@ def prepare(threads: int = 1) -> str:
         return f"cpu ({threads} of {os.cpu_count()} cores)"
     tf.config.experimental.enable_op_determinism()
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
+
+
+def exact() -> None:
+    """Full float32 on GPUs that would round to TF32: for comparisons, not for speed."""
+    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)

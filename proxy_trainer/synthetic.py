@@ -34,6 +34,7 @@ class SyntheticConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     metrics: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "loss")
+    ranking: ClassVar[tuple[str, ...]] = ("AP",)
 
     kind: Literal["synthetic"] = "synthetic"
     seconds: float = 0.0

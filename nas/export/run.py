@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from nas.config import from_json
+from nas.errors import Refusal
 from nas.export.compare import BACKBONE, SEED, SPEC, WEIGHTS, Facts, compare
 from nas.export.detector import ONNX, SAVED_MODEL, export_detector
 from nas.export.report import INPUT_SIZE, ExportReport
@@ -26,6 +27,7 @@ from proxy_trainer.detections_sheet import detections_sheet
 from proxy_trainer.network.plan import backbone_plan
 from proxy_trainer.rebuild import fresh_arrays, load_arrays, save_keras
 from proxy_trainer.recipe import Recipe
+from proxy_trainer.runtime import exact
 from results_db.records import CampaignRecord, TrialRecord
 from results_db.store import Store
 from search_space.cost import network_cost
@@ -49,12 +51,19 @@ def export_trial(
 
     Everything is then rebuilt from what was written and compared with the genome in the database;
     raises ExportMismatch, and leaves `out` as it was, when parameters or outputs differ. What an
-    earlier export left there is replaced; other files are not touched.
+    earlier export left there is replaced; other files are not touched, and a directory of another
+    origin that is in the way is refused (Refusal).
     """
     evaluator = from_json(dict(campaign.config)).evaluator
     proxy = evaluator if isinstance(evaluator, ProxyConfig) else None
     genome = Genome.from_text(trial.genome)
     facts = _facts(store, campaign, trial)
+    theirs = out / SAVED_MODEL
+    if theirs.exists() and not (theirs / "saved_model.pb").is_file():
+        raise Refusal(
+            f"{theirs}: was not written by an export, and one would replace it; choose another --out"
+        )
+    exact()
     existed = out.is_dir()
     out.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".export-", dir=out))

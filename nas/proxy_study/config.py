@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from controller.listed import ListedConfig
-from nas.config import Budget, CampaignConfig
+from nas.config import Budget, CampaignConfig, FailureConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
@@ -22,6 +22,8 @@ from nas.validation import Refused, adapter, validate
 from search_space.catalog import GENOMES
 
 REFERENCE: Final = "reference"
+PATHS: Final = frozenset({"images", "train", "val", "val_images"})
+"""The words about data that are paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,11 @@ class StudyConfig:
                 )
         if not self.candidates:
             raise ValueError("candidates: expected at least one")
-        if self.metric not in self.evaluator.metrics:
-            raise ValueError(f"metric={self.metric!r}, expected one of {', '.join(self.evaluator.metrics)}")
+        if self.metric not in self.evaluator.ranking:
+            raise ValueError(f"metric={self.metric!r}, expected one of {', '.join(self.evaluator.ranking)}")
+        for name in self.genomes.include:
+            if not self.space.build().contains(GENOMES[name]):
+                raise ValueError(f"genomes: include: {name!r} is not in the space")
         for name in self.arms:
             self.evaluator_of(name)
 
@@ -124,11 +129,15 @@ class StudyConfig:
             runner=self.runner,
             budget=Budget(trials=len(texts) * self.arms[name].seeds),
             keep_weights=0,
+            # A candidate that fails is a result too.
+            failures=FailureConfig(share=1.0),
         )
 
 
 def _merged(words: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The words with some of them changed, however deep they stand."""
+    """The words with some of them changed, however deep they stand; another `kind` inherits nothing."""
+    if changes.get("kind", words.get("kind")) != words.get("kind"):
+        return changes
     found = dict(words)
     for key, value in changes.items():
         inside = found.get(key)
@@ -136,12 +145,22 @@ def _merged(words: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _inside(words: Any) -> dict[str, Any]:
+    return words if isinstance(words, dict) else {}
+
+
 def load(path: Path) -> StudyConfig:
     """Read a study's config; relative paths in it count from its own directory. Raises ConfigError."""
-    return read_config(path, _from_json)
+    base = path.absolute().parent
+    return read_config(path, lambda data: _from_json(data, base))
 
 
-def _from_json(data: dict[str, Any]) -> StudyConfig:
+def _from_json(data: dict[str, Any], base: Path) -> StudyConfig:
+    for arm in (data.get("reference"), *_inside(data.get("candidates")).values()):
+        words = _inside(_inside(_inside(arm).get("evaluator")).get("data"))
+        for key in PATHS & words.keys():
+            if isinstance(words[key], str):
+                words[key] = str(base / Path(words[key]).expanduser())
     if isinstance(data.get("space"), str):
         data = data | {"space": {"preset": data["space"]}}
     config = validate(StudyConfig, data)

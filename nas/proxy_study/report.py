@@ -17,33 +17,55 @@ from nas.proxy_study.ranks import Floats, better_half, bits, interval, partial_t
 from search_space.genome import Genome
 
 FAILED: Final = 0.0
-"""What a failed training counts as: worst, as a search takes it."""
+"""What a candidate's failed training counts as: worst, as a search takes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmTable:
-    """What an arm's trainings came to: values and seconds by genome and seed, NaN where none finished."""
+    """What an arm's trainings came to: values and seconds by genome and seed, NaN where one failed."""
 
     values: Floats
     seconds: Floats
     cpus: int
-    failures: int
+
+    @property
+    def failures(self) -> int:
+        """How many failed."""
+        return int(np.isnan(self.values).sum())
+
+    @property
+    def ranked(self) -> Floats:
+        """The values with failures as the worst."""
+        return np.nan_to_num(self.values, nan=FAILED)
 
 
 def study_facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, Any]:
-    """Everything as JSON-ready facts, of the arms that are complete; the reference must be."""
+    """Everything as JSON-ready facts, of the arms that are complete; the reference must be.
+
+    The reference's value of a genome is the mean of its finished seeds; genomes without any are left out.
+    """
+    known = ~np.isnan(tables[REFERENCE].values).all(axis=1)
+    rows = np.flatnonzero(known)
+    kept = {
+        name: ArmTable(table.values[rows], table.seconds[rows], table.cpus) for name, table in tables.items()
+    }
+    return _facts(tuple(texts[row] for row in rows), kept) | {"left_out": int((~known).sum())}
+
+
+def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, Any]:
     known = features([Genome.from_text(text) for text in texts])
     given = [known["log_flops"], known["depth"]]
     reference = tables[REFERENCE]
-    truth = reference.values.mean(axis=1)
+    truth = np.nanmean(reference.values, axis=1)
     return {
         "genomes": len(texts),
         "reference": {
             "seeds": reference.values.shape[1],
+            "failures": reference.failures,
             "hours": _core_hours(reference),
-            "ceiling": _ceiling(reference.values),
+            "ceiling": _ceiling(reference.ranked),
             "tau_with_depth": tau(truth, known["depth"]),
-            **_variances(reference.values),
+            **_variances(reference.ranked),
         },
         "alone": {name: _tau_facts(values[:, np.newaxis], truth) for name, values in known.items()},
         "candidates": [
@@ -52,11 +74,11 @@ def study_facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[
                 "seeds": table.values.shape[1],
                 "failures": table.failures,
                 "seconds": float(np.nanmean(table.seconds)),
-                **_tau_facts(table.values, truth),
-                "better_half": _tau(table.values, truth, better_half(truth)),
-                "partial": _mean([partial_tau(column, truth, given) for column in table.values.T]),
-                "tau_with_depth": _mean([tau(column, known["depth"]) for column in table.values.T]),
-                **_variances(table.values),
+                **_tau_facts(table.ranked, truth),
+                "better_half": _tau(table.ranked, truth, better_half(truth)),
+                "partial": _mean([partial_tau(column, truth, given) for column in table.ranked.T]),
+                "tau_with_depth": _mean([tau(column, known["depth"]) for column in table.ranked.T]),
+                **_variances(table.ranked),
                 "bits_per_core_hour": _information(table, truth),
             }
             for name, table in tables.items()
@@ -100,13 +122,18 @@ def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
             f"{row['bits_per_core_hour']:.1f}",
         )
     console.print(table)
+    failures = f", {reference['failures']} failed" if reference["failures"] else ""
     console.print(
-        f"reference: {reference['seeds']} seeds, {reference['hours']:.1f} core-hours; "
+        f"reference: {reference['seeds']} seeds, {reference['hours']:.1f} core-hours{failures}; "
         f"tau between two halves of its seeds {_number(reference['ceiling'])}; "
         f"tau with depth {_number(reference['tau_with_depth'])}"
     )
     alone = ", ".join(f"{word} {_number(each['tau'])}" for word, each in facts["alone"].items())
     console.print(f"tau to the reference without any training: {alone}")
+    if facts["left_out"]:
+        console.print(f"left out: {facts['left_out']} genomes of which no reference training finished")
+    if facts["untrained"]:
+        console.print(f"not trained yet, and not above: {', '.join(facts['untrained'])}")
     best = max(facts["candidates"], key=lambda row: row["bits_per_core_hour"], default=None)
     if best is not None:
         console.print(
@@ -143,7 +170,7 @@ def _core_hours(table: ArmTable) -> float:
 
 def _information(table: ArmTable, truth: Floats) -> float:
     hours = float(np.nanmean(table.seconds)) * table.cpus / 3600
-    return bits(_tau(table.values, truth)) / hours
+    return bits(_tau(table.ranked, truth)) / hours
 
 
 def _mean(values: list[float]) -> float:

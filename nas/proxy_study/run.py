@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from nas import folder as folders
+from nas.config import CampaignConfig
 from nas.drive import drive
 from nas.errors import Refusal
+from nas.folder import FolderError
 from nas.launch import create, same
 from nas.proxy_study.config import REFERENCE, StudyConfig
-from nas.proxy_study.report import FAILED, ArmTable
+from nas.proxy_study.report import ArmTable
 from nas.runners.options import SerialOptions
 from results_db.records import ENDED, TrialStatus
 from results_db.store import Store
@@ -22,7 +24,7 @@ def run_study(study: StudyConfig, root: Path, go_on: str) -> None:
     for name in (*study.candidates, REFERENCE):
         config = study.campaign(name)
         if (root / config.name).exists():
-            same(root, config)
+            _check_same(root, config)
         else:
             create(config, root)
         if not _complete(study, name, root):
@@ -42,24 +44,39 @@ def _complete(study: StudyConfig, name: str, root: Path) -> bool:
     config = study.campaign(name)
     if not (root / config.name).exists():
         return False
-    same(root, config)
+    _check_same(root, config)
     with Store.read(folders.find(root, config.name).database) as store:
         counts = store.counts(config.name)
     return sum(counts[status] for status in ENDED) >= config.budget.trials
+
+
+def _check_same(root: Path, config: CampaignConfig) -> None:
+    try:
+        same(root, config)
+    except FolderError as error:
+        raise Refusal(
+            f"{config.name!r} in {root} was trained with another config; "
+            "give the study, or this arm, another name"
+        ) from error
 
 
 def _table(study: StudyConfig, name: str, root: Path) -> ArmTable:
     config = study.campaign(name)
     genomes = config.budget.trials // study.arms[name].seeds
     shape = (study.arms[name].seeds, genomes)
-    values, seconds = np.full(shape, FAILED), np.full(shape, np.nan)
+    values, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
     with Store.read(folders.find(root, config.name).database) as store:
-        failures = store.counts(config.name)[TrialStatus.FAILED]
+        failed = [trial.number for trial in store.trials(config.name) if trial.status is TrialStatus.FAILED]
         for metric in store.metrics(config.name):
             if metric.final and metric.name == study.metric:
                 values[np.unravel_index(metric.number - 1, shape)] = metric.value
         for attempt in store.attempts(config.name):
             if attempt.seconds is not None:
                 seconds[np.unravel_index(attempt.number - 1, shape)] = attempt.seconds
+    missing = np.flatnonzero(np.isnan(values)) + 1
+    if undefined := sorted(set(missing.tolist()) - set(failed)):
+        raise Refusal(
+            f"{config.name!r} trial {undefined[0]}: finished without {study.metric}; rank by another metric"
+        )
     cpus = 1 if isinstance(study.runner, SerialOptions) else study.runner.cpus_per_worker
-    return ArmTable(values.T, seconds.T, cpus, failures)
+    return ArmTable(values.T, seconds.T, cpus)

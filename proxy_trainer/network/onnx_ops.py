@@ -41,7 +41,7 @@ class Graph:
     def constant(self, name: str, array: NDArray[Any] | np.generic) -> str:
         """Add a constant; the same name means the same one."""
         if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self.constants[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 
 

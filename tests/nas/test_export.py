@@ -15,6 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from nas.cli import app
+from nas.errors import Refusal
 from nas.export.compare import Facts, compare
 from nas.export.detector import export_detector
 from nas.export.report import INPUT_SIZE, ExportMismatch
@@ -253,6 +254,16 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(
     ran = CliRunner().invoke(app, ["export", "tiny", "--out", ".", "--root", str(root)])
     assert ran.exit_code == 0, ran.output
     assert {path.name for path in out.iterdir()} == {"spec.yaml", "backbone.keras", "notes.txt"}
+
+
+def test_a_directory_of_the_users_is_never_replaced(campaign: CampaignFolder, tmp_path: Path) -> None:
+    (tmp_path / "detector").mkdir()
+    (tmp_path / "detector" / "mine.py").write_text("mine")
+    root = str(campaign.path.parent)
+    ran = CliRunner().invoke(app, ["export", "tiny", "--out", str(tmp_path), "--root", root])
+    assert isinstance(ran.exception, Refusal)
+    assert "was not written by an export" in str(ran.exception)
+    assert [path.name for path in tmp_path.rglob("*")] == ["detector", "mine.py"]
 
 
 def test_data_that_moved_cost_the_picture_only(

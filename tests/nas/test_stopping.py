@@ -47,8 +47,20 @@ def test_rungs_are_a_fold_over_what_is_stored() -> None:
     assert rungs.last(3) == (10, -math.inf)
     assert rungs.goes_on(1, 20, {"AP": 0.1})
     assert rungs.last(1) == (20, 0.1)
+    # A second attempt of trial 1 is stopped at the first rung: what the first had later is no more.
+    assert not rungs.goes_on(1, 10, {"AP": 0.0})
+    assert rungs.last(1) == (10, 0.0)
+    assert rungs.goes_on(1, 10, {"AP": 0.7})
+    assert rungs.goes_on(1, 20, {"AP": 0.1})
     rebuilt = Rungs(rungs.config)
-    for number, step, value in ((1, 10, 0.5), (2, 10, 0.1), (2, 10, 0.6), (3, 10, math.nan), (1, 20, 0.1)):
+    for number, step, value in (
+        (1, 10, 0.5),
+        (1, 10, 0.7),
+        (2, 10, 0.1),
+        (2, 10, 0.6),
+        (3, 10, math.nan),
+        (1, 20, 0.1),
+    ):
         rebuilt.take(number, step, value)
     assert rebuilt == rungs
 
@@ -112,7 +124,8 @@ def facts(nas: Nas, name: str) -> list[tuple[Any, ...]]:
         ({"stopping": {"rungs": [2, 1]}}, "rungs=[2, 1], expected growing"),
         ({"stopping": {"rungs": [3]}}, "metrics are told at steps 1, 2"),
         ({"stopping": {"rungs": [1], "keep": 1.0}}, "keep=1.0"),
-        ({"stopping": {"rungs": [1], "metric": "ap"}}, "metric='ap'"),
+        ({"stopping": {"rungs": [1], "metric": "loss"}}, "metric='loss', expected one of AP"),
+        ({"controller": {"kind": "listed", "genomes": ["2b* 2b* | 3b:0,1^"]}}, "controller: genomes[0]: "),
         (
             {"stopping": {"rungs": [100]}, "evaluator": {"kind": "proxy"}},
             "told at steps none; set the recipe's evaluate_every",

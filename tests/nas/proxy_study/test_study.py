@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from nas.proxy_study.config import REFERENCE, load
 from nas.proxy_study.genomes import features, spread
 from nas.proxy_study.report import ArmTable, study_facts
 from proxy_trainer.config import ProxyConfig
-from proxy_trainer.data.config import RenderedData
+from proxy_trainer.data.config import CocoData, RenderedData
 from search_space.catalog import SPINENET_49, space_by_name
 
 Nas = Callable[..., Any]
@@ -74,6 +75,38 @@ def test_arms_change_what_they_name_however_deep(tmp_path: Path) -> None:
     assert len(seeds) == 3
 
 
+def test_another_kind_of_data_inherits_nothing_and_paths_count_from_the_file(tmp_path: Path) -> None:
+    data = {"kind": "coco", "images": "pictures", "train": "train.json"}
+    arms = {"real": {"evaluator": {"data": data}}}
+    study = load(written(tmp_path / "study.yaml", evaluator={"kind": "proxy"}, candidates=arms, reference={}))
+    real = study.evaluator_of("real")
+    assert isinstance(real, ProxyConfig)
+    assert isinstance(real.data, CocoData)
+    assert real.data.images == tmp_path / "pictures"
+    assert real.data.train == tmp_path / "train.json"
+
+
+def test_a_study_says_what_it_did_not_look_at(nas: Nas, tmp_path: Path) -> None:
+    assert nas("proxy", "study", written(tmp_path / "study.yaml")).code == 0
+    more = STUDY["candidates"] | {"later": {"evaluator": {"noise": 0.3}}}  # type: ignore[operator] # a dict
+    config = written(tmp_path / "study.yaml", candidates=more)
+    assert "not trained yet, and not above: later" in nas("proxy", "study", config, "--report").out
+    changed = written(tmp_path / "study.yaml", candidates={"short": {"evaluator": {"noise": 0.4}}})
+    refused = nas("proxy", "study", changed)
+    assert refused.code == 2
+    assert "tiny.short" in refused.err
+    assert "another name" in refused.err
+    assert nas("proxy", "study", config, "--json").code == 2
+
+
+def test_a_candidate_that_fails_is_a_result(nas: Nas, tmp_path: Path) -> None:
+    arms = {"broken": {"evaluator": {"failures": 1.0}}, "short": {}}
+    config = written(tmp_path / "study.yaml", candidates=arms)
+    assert nas("proxy", "study", config).code == 0
+    facts = json.loads(nas("proxy", "study", config, "--report", "--json").out)
+    assert {row["name"]: row["failures"] for row in facts["candidates"]} == {"broken": 4, "short": 0}
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
@@ -83,7 +116,8 @@ def test_arms_change_what_they_name_however_deep(tmp_path: Path) -> None:
             "a: evaluator.step: unknown key; did you mean 'steps'?",
         ),
         ({"candidates": {"reference": {}}}, "none but the reference"),
-        ({"metric": "ap"}, "metric='ap', expected one of AP"),
+        ({"metric": "loss"}, "metric='loss', expected one of AP"),
+        ({"genomes": {"count": 4, "include": ["r23-sp30"]}}, "include: 'r23-sp30' is not in the space"),
         ({"genomes": {"count": 2}}, "expected 4 to 1000"),
         ({"genomes": {"count": 4, "include": ["spinenet"]}}, "include: 'spinenet'"),
         ({"candidate": {}}, "candidate: unknown key; did you mean 'candidates'?"),
@@ -110,8 +144,8 @@ def test_genomes_are_spread_out() -> None:
     assert abs(np.corrcoef(features(chosen)["log_flops"], features(chosen)["depth"])[0, 1]) < 0.6
 
 
-def table(values: np.ndarray[Any, Any], seconds: float, failures: int = 0) -> ArmTable:
-    return ArmTable(values, np.full(values.shape, seconds), 1, failures)
+def table(values: np.ndarray[Any, Any], seconds: float) -> ArmTable:
+    return ArmTable(values, np.full(values.shape, seconds), 1)
 
 
 def test_reports_of_known_arms() -> None:
@@ -123,8 +157,11 @@ def test_reports_of_known_arms() -> None:
         REFERENCE: table(truth[:, np.newaxis] + rng.normal(0, 0.005, (24, 4)), 400.0),
         "good": table(truth[:, np.newaxis] + rng.normal(0, 0.02, (24, 2)), 80.0),
         "as good, dearer": table(truth[:, np.newaxis] + rng.normal(0, 0.02, (24, 2)), 160.0),
-        "noise": table(rng.normal(0.2, 0.05, (24, 2)), 20.0, failures=1),
+        "noise": table(rng.normal(0.2, 0.05, (24, 2)), 20.0),
     }
+    arms["noise"].values[3, 0] = math.nan
+    arms[REFERENCE].values[5, 1] = math.nan  # one of four seeds: the others tell
+    arms[REFERENCE].values[6] = math.nan  # all of them: nothing is known of this genome
     facts = study_facts(texts, arms)
     good, dearer, noise = facts["candidates"]
     assert good["tau"] > 0.6 > 0.3 > abs(noise["tau"])
@@ -133,7 +170,8 @@ def test_reports_of_known_arms() -> None:
     assert good["better_half"] < good["tau"]
     assert good["bits_per_core_hour"] > dearer["bits_per_core_hour"] > 0
     assert noise["failures"] == 1
+    assert (facts["genomes"], facts["left_out"], facts["reference"]["failures"]) == (23, 1, 1)
     assert good["seed_sd"] == pytest.approx(0.02, rel=0.5)
     assert facts["reference"]["ceiling"] > 0.8
-    assert facts["reference"]["hours"] == pytest.approx(24 * 4 * 400 / 3600)
+    assert facts["reference"]["hours"] == pytest.approx(23 * 4 * 400 / 3600)
     assert set(facts["alone"]) == {"log_flops", "log_parameters", "depth"}
