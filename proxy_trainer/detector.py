@@ -94,11 +94,11 @@ class Detector:
         self, images: tf.Tensor, classes: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor, average: tf.Tensor
     ) -> tf.Tensor:
         weights = self._weights.read_value()
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            logits, offsets, moments = self._heads((weights, self._statistics), images, training=True)
-            loss = detection_loss(logits, offsets, classes, targets, self._recipe)
-        gradient = self._clip(tape.gradient(loss, weights) + self._decay * weights, weights)
+        logits, offsets, moments = self._heads((weights, self._statistics), images, training=True)
+        loss = detection_loss(logits, offsets, classes, targets, self._recipe)
+        # Not by a tape: that would pass over the gradients that ops of the graph name for themselves.
+        (gradient,) = tf.gradients(loss, [weights])
+        gradient = self._clip(gradient + self._decay * weights, weights)
         # momentum = recipe.momentum * momentum + gradient; weights -= rate * momentum; in one pass.
         tf.raw_ops.ResourceApplyMomentum(
             var=self._weights.handle,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -16,22 +16,28 @@ SIXTH: Final = 0.16667
 Activation = Literal["relu", "swish"]
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow's
-def pointwise(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, ...]]]:
-    """A 1x1 conv, [B, H, W, C] by [1, 1, C, F], whose gradients are products of matrices.
+_BY_PRODUCTS: Final = "SpineNasConvByProducts"
 
-    They are the same sums as those of the conv; on a CPU a training step takes a tenth less time.
-    """
+
+@tf.RegisterGradient(_BY_PRODUCTS)  # type: ignore[untyped-decorator] # TensorFlow's
+def _products(op: tf.Operation, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The gradients of a 1x1 conv as products of matrices: the same sums, on a CPU in less time."""
+    x, kernel = op.inputs
     channels, filters = kernel.shape[-2:]
+    rows = tf.reshape(upstream, [-1, filters])
+    by_input = tf.matmul(rows, tf.reshape(kernel, [channels, filters]), transpose_b=True)
+    by_kernel = tf.matmul(tf.reshape(x, [-1, channels]), rows, transpose_a=True)
+    shape = x.shape if x.shape.is_fully_defined() else tf.shape(x)
+    return tf.reshape(by_input, shape), tf.reshape(by_kernel, kernel.shape)
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        rows = tf.reshape(upstream, [-1, filters])
-        by_input = tf.matmul(rows, tf.reshape(kernel, [channels, filters]), transpose_b=True)
-        by_kernel = tf.matmul(tf.reshape(x, [-1, channels]), rows, transpose_a=True)
-        shape = x.shape if x.shape.is_fully_defined() else tf.shape(x)
-        return tf.reshape(by_input, shape), tf.reshape(by_kernel, kernel.shape)
 
-    return tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), gradient
+def pointwise(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """A 1x1 conv, [B, H, W, C] by [1, 1, C, F], whose gradients by tf.gradients are products.
+
+    Not by tf.custom_gradient, which keeps every graph it was ever used in.
+    """
+    with tf.compat.v1.get_default_graph().gradient_override_map({"Conv2D": _BY_PRODUCTS}):
+        return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ def plain(recipe: Recipe) -> Recipe:
 
 @dataclass(frozen=True)
 class Rig:
-    """Detectors on one batch; steps run as they are written, uncompiled."""
+    """Detectors on one batch."""
 
     batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     start: NDArray[np.float32]
@@ -47,7 +47,7 @@ class Rig:
         return Detector(Blueprint.of(GENOME, recipe, CLASSES), recipe, CLASSES, 0)
 
     def step(self, detector: Detector, rate: float, average: float = 0.0) -> float:
-        return float(detector.step.python_function(*self.batch, tf.constant(rate), tf.constant(average)))
+        return float(detector.step(*self.batch, tf.constant(rate), tf.constant(average)))
 
     def change(self, recipe: Recipe, rate: float = 1.0) -> NDArray[np.float32]:
         """What one step from the start changes."""
