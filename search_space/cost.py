@@ -24,7 +24,7 @@ from search_space.scaling import Scaling
 BOX_CODE: Final = 4
 """Numbers that a box is predicted with."""
 
-FIELDS: Final = 4
+FIELDS: Final = 3
 """Numbers of a `Cost`."""
 
 LOSS_MAPS: Final = 9
@@ -32,12 +32,11 @@ LOSS_MAPS: Final = 9
 
 FLOAT_BYTES: Final = 4
 
-WAITING_SHARE: Final = 0.8
-"""Share of the gradients that wait for others (`Cost.waiting`) at the worst moment."""
-
-OVERHEAD: Final = 1.03
-"""Peak memory over what is counted. This and the share above were set by the growth of a process's
-memory from batch to batch: benchmarks/activation_memory.py --calibrate.
+BACKBONE_SHARE: Final = 1.16
+HEADS_SHARE: Final = 0.7
+"""Of the maps kept for the gradient, what the peak of training holds. More than all of the backbone's
+(gradients in flight, working space), less than all of the heads', the first to be given up. Fitted to
+how a process's memory grows from batch to batch (benchmarks/activation_memory.py --calibrate).
 """
 
 Counts = NDArray[np.int64]
@@ -75,14 +74,8 @@ class NetworkCost:
 
     @property
     def training_memory(self) -> int:
-        """Predicted bytes by which the peak of training grows with one more image in the batch.
-
-        The peak is either between the passes, with all maps kept, or in the backward pass, when those of
-        the heads are gone and the gradients of blocks wait for those of their other children.
-        """
-        waiting = int(WAITING_SHARE * self.backbone.waiting)
-        elements = self.backbone.kept + max(self.heads.kept, waiting)
-        return int(OVERHEAD * FLOAT_BYTES * elements)
+        """Predicted bytes by which the peak of training grows with one more image in the batch."""
+        return int(FLOAT_BYTES * (BACKBONE_SHARE * self.backbone.kept + HEADS_SHARE * self.heads.kept))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,8 +177,8 @@ def _heads(graphs: GraphArrays, terms: Terms, head: Head) -> Counts:
         params += outputs * head.convs * 2 * head.width
         # Each tower conv's output, which its batch norm reads, and what is activated of it.
         kept += pixels * (2 * head.convs * head.width + copies * filters)
-    return np.stack([params, flops, kept, np.zeros_like(kept)], axis=1)
+    return np.stack([params, flops, kept], axis=1)
 
 
 def _row(cost: Cost) -> Counts:
-    return np.array([cost.params, cost.flops, cost.kept, cost.waiting], np.int64)
+    return np.array([cost.params, cost.flops, cost.kept], np.int64)

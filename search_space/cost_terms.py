@@ -15,25 +15,18 @@ STEM_INPUT_LEVEL: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trained parameters; multiply-adds of one image, as in the paper; elements of its feature maps.
+    """Trained parameters; multiply-adds of one image, as in the paper; numbers kept for its gradient.
 
-    `kept` counts those that training holds from the forward to the backward pass: what convs, batch
-    norms and pools read and what activations and pools give. `waiting` counts, edge by edge, those of
-    the parent: so large are the gradients that wait for those of the parent's other children.
+    `kept` counts the elements of the feature maps of one image that training holds from the forward
+    to the backward pass: what convs, batch norms and pools read and what activations and pools give.
     """
 
     params: int = 0
     flops: int = 0
     kept: int = 0
-    waiting: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.params + other.params,
-            self.flops + other.flops,
-            self.kept + other.kept,
-            self.waiting + other.waiting,
-        )
+        return Cost(self.params + other.params, self.flops + other.flops, self.kept + other.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ class Terms:
         pools, 1x1 to the child; in a mobile network a depthwise 3x3/2 for every halving, then the 1x1.
         """
         channels = self.scaling.output_width(source, parent)
-        cost = Cost(waiting=self.pixels(source) * channels)
+        cost = Cost()
         if parent is BlockKind.MBCONV:
             for coarser in range(source + 1, level + 1):
                 cost += self._depthwise_unit(coarser, channels)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from proxy_trainer.network.declare import declare
 from proxy_trainer.network.kept import kept_elements
-from proxy_trainer.network.pieces import Node
 from proxy_trainer.network.plan import Plan, backbone_plan, detector_plan
 from search_space.catalog import SPACES
 from search_space.cost import LOSS_MAPS, Head, network_cost, network_costs
@@ -38,16 +37,7 @@ HEADS = st.builds(
 def counted(plan: Plan, size: int) -> Cost:
     """By the network run on shapes."""
     declared = declare(plan, size)
-    shapes = {step.name: declared.shapes[step.name][0] for step in plan.steps}
-    parents = [
-        shapes[name] for step in plan.steps if isinstance(step.piece, Node) for name in step.inputs[:2]
-    ]
-    return Cost(
-        declared.parameters,
-        sum(declared.multiply_adds.values()),
-        kept_elements(plan, size),
-        sum(shape.height * shape.width * shape.channels for shape in parents),
-    )
+    return Cost(declared.parameters, sum(declared.multiply_adds.values()), kept_elements(plan, size))
 
 
 def loss_maps(plan: Plan, size: int, head: Head) -> Cost:
