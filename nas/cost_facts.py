@@ -47,13 +47,23 @@ def baseline_facts(input_size: int) -> dict[str, Any]:
 
 
 def _facts(scaling: Scaling, head: Head, input_size: int, cost: NetworkCost) -> dict[str, Any]:
-    parts = {"backbone": cost.backbone, "heads": cost.heads, "detector": cost.total}
+    parts = {
+        "backbone": NetworkCost(cost.backbone, Cost()),
+        "heads": NetworkCost(Cost(), cost.heads),
+        "detector": cost,
+    }
     return {
         "scaling": dataclasses.asdict(scaling),
         "head": dataclasses.asdict(head),
         "input_size": input_size,
-        **{name: {"params": part.params, "flops": part.flops} for name, part in parts.items()},
-        "training_memory": cost.training_memory,
+        **{
+            name: {
+                "params": part.total.params,
+                "flops": part.total.flops,
+                "training_memory": part.training_memory,
+            }
+            for name, part in parts.items()
+        },
     }
 
 
@@ -68,7 +78,9 @@ def print_cost(facts: dict[str, Any]) -> None:
     for part in ("backbone", "heads", "detector"):
         cost = facts[part]
         typer.echo(f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds")
-    typer.echo(f"one more image in a training batch takes about {facts['training_memory'] / 2**20:,.0f} MiB")
+    typer.echo(
+        f"one more image in a training batch takes about {facts['detector']['training_memory'] / 2**20:,.0f} MiB"
+    )
     if facts["caveat"]:
         typer.echo(facts["caveat"])
     if facts["dead_nodes"]:
