@@ -78,9 +78,8 @@ def print_cost(facts: dict[str, Any]) -> None:
     for part in ("backbone", "heads", "detector"):
         cost = facts[part]
         typer.echo(f"{part:<9} {cost['params']:>12,} parameters  {cost['flops'] / 1e9:>9.2f} B multiply-adds")
-    typer.echo(
-        f"one more image in a training batch takes about {facts['detector']['training_memory'] / 2**20:,.0f} MiB"
-    )
+    memory = facts["detector"]["training_memory"] / 2**20
+    typer.echo(f"one more image in a training batch takes about {memory:,.0f} MiB")
     if facts["caveat"]:
         typer.echo(facts["caveat"])
     if facts["dead_nodes"]:
