@@ -1,6 +1,6 @@
 """Predicted activation memory against what training takes: growth of the peak from batch to batch.
 
-    python -m benchmarks.activation_memory [--calibrate]
+    python -m benchmarks.activation_memory [--calibrate] [--spaces spinenet-49 spinenet-mobile-49]
 
 Ten random genomes, spread evenly from the least to the most predicted memory of two hundred. Each is
 trained for two steps in a fresh process for each batch size; the growth of the process's peak
@@ -36,8 +36,6 @@ HEAD = Head(convs=4, width=128, classes=20)
 SCALING = Scaling()
 REPORTED, CALIBRATION = (3, 10), (2, 10)
 """Seed of the random genomes, and how many are measured."""
-
-SPACES = ("spinenet-49", "spinenet-mobile-49")
 
 
 def genomes(space: str, seed: int, count: int) -> list[Genome]:
@@ -109,13 +107,14 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--spaces", nargs="+", default=["spinenet-49"])
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         peak(options.peak[0], int(options.peak[1]))
         return
     spaces: dict[str, Any] = {}
-    for space in SPACES:
+    for space in options.spaces:
         rows: list[dict[str, Any]] = []
         for genome in genomes(space, *(CALIBRATION if options.calibrate else REPORTED)):
             rows.append(
