@@ -146,11 +146,12 @@ def _recent(losses: list[float]) -> float:
 
 @dataclass(slots=True)
 class _Clock:
-    """Seconds by phase, and in all."""
+    """Seconds by phase and in all, and the seconds that cores worked for this process meanwhile."""
 
     laps: dict[str, float] = field(default_factory=dict)
     _began: float = field(default_factory=time.perf_counter)
     _last: float = field(default_factory=time.perf_counter)
+    _cpu: float = field(default_factory=time.process_time)
 
     def seconds(self) -> float:
         return time.perf_counter() - self._began
@@ -159,4 +160,5 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = self.laps.get(name, 0.0) + now - self._last
         self.laps["seconds"] = now - self._began
+        self.laps["seconds_cpu"] = time.process_time() - self._cpu
         self._last = now
