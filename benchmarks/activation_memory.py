@@ -1,30 +1,29 @@
 """Predicted activation memory against what training takes: growth of the peak from batch to batch.
 
-    python -m benchmarks.activation_memory [--calibrate] [--spaces spinenet-49 spinenet-mobile-49]
+    python -m benchmarks.activation_memory [--fit] [--spaces spinenet-49 spinenet-mobile-49]
 
 Ten random genomes, spread evenly from the least to the most predicted memory of a thousand. Each is
 trained for two steps in a fresh process for each batch size; the growth of the process's peak
-resident memory per image is held against the prediction. `--calibrate` does the same on the genomes that
-the shares in search_space/cost.py were fitted to. Writes benchmarks/results/activation_memory.json, or
-activation_memory_calibration.json.
+resident memory per image is held against the prediction. Writes benchmarks/results/activation_memory.json.
+`--fit` measures nothing: it reads twenty other genomes that were measured the same way
+(activation_memory_calibration.json), and prints what the two shares in search_space/cost.py come to by
+least squares beside those that are shipped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau
 
+from benchmarks.record import RESULTS, write
 from search_space.catalog import space_by_name
-from search_space.cost import Head, network_cost
+from search_space.cost import BACKBONE_SHARE, FLOAT_BYTES, HEADS_SHARE, Head, network_cost
 from search_space.genome import Genome
 from search_space.scaling import Scaling
 
@@ -35,8 +34,8 @@ BATCHES = (8, 16)
 POOL = 1000
 HEAD = Head(convs=4, width=128, classes=20)
 SCALING = Scaling()
-REPORTED, CALIBRATION = (4, 10), (2, 10)
-"""Seed of the random genomes, and how many are measured."""
+SEED, COUNT = 4, 10
+"""Of the random genomes, and how many are measured."""
 
 
 def genomes(space: str, seed: int, count: int) -> list[Genome]:
@@ -105,20 +104,39 @@ def measured(genome: Genome) -> float:
     return (found[1] - found[0]) / (BATCHES[1] - BATCHES[0])
 
 
+def fit() -> None:
+    """Least squares of the relative errors, and what the shipped shares make of the same genomes."""
+    stored = json.loads((RESULTS / "activation_memory_calibration.json").read_text())
+    rows = [row for space in stored.values() if isinstance(space, dict) for row in space["rows"]]
+    costs = [network_cost(Genome.from_text(row["genome"]), SCALING, SIZE, HEAD) for row in rows]
+    kept = FLOAT_BYTES * np.array([[cost.backbone.kept, cost.heads.kept] for cost in costs], float)
+    grown = np.array([row["measured"] for row in rows])
+    fitted, *_ = np.linalg.lstsq(kept / grown[:, np.newaxis], np.ones(len(rows)))
+    for name, shares in (("least squares", fitted), ("shipped", (BACKBONE_SHARE, HEADS_SHARE))):
+        ratios = kept @ np.asarray(shares) / grown
+        print(
+            f"{name:<14} backbone {shares[0]:.2f}, heads {shares[1]:.2f}: predicted over measured "
+            f"{ratios.min():.2f} to {ratios.max():.2f} on {len(rows)} genomes"
+        )
+
+
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--fit", action="store_true")
     parser.add_argument("--spaces", nargs="+", default=["spinenet-49"])
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         peak(options.peak[0], int(options.peak[1]))
         return
+    if options.fit:
+        fit()
+        return
     spaces: dict[str, Any] = {}
     for space in options.spaces:
         rows: list[dict[str, Any]] = []
-        for genome in genomes(space, *(CALIBRATION if options.calibrate else REPORTED)):
+        for genome in genomes(space, SEED, COUNT):
             rows.append(
                 {"genome": genome.to_text(), "predicted": predicted(genome), "measured": measured(genome)}
             )
@@ -130,12 +148,7 @@ def main() -> None:
         pair = [[row[key] for row in rows] for key in ("predicted", "measured")]
         spaces[space] = {"tau": float(kendalltau(*pair).statistic), "rows": rows}
         print(f"{space}: Kendall tau {spaces[space]['tau']:.2f}")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    facts = {"machine": machine, "pixels": SIZE, "batches": BATCHES, **spaces}
-    name = "activation_memory_calibration" if options.calibrate else "activation_memory"
-    out = Path(__file__).parent / "results" / f"{name}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n")
+    write("activation_memory", {"pixels": SIZE, "batches": BATCHES, **spaces})
 
 
 if __name__ == "__main__":

@@ -8,17 +8,14 @@ Prints a table and writes benchmarks/results/architectures.json: medians over fi
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from benchmarks.record import write
 from search_space.catalog import SPACES
 from search_space.cost import Head, network_costs
 from search_space.fingerprint import fingerprint
@@ -71,10 +68,7 @@ def main() -> None:
             f"{name:<24} costs of {row.genomes:,}: {row.cost_seconds[0]:.2f} s   "
             f"{row.fingerprints_a_second[0]:,.0f} fingerprints a second"
         )
-    out = Path(__file__).parent / "results" / "architectures.json"
-    out.parent.mkdir(exist_ok=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    write("architectures", {"rows": rows})
 
 
 if __name__ == "__main__":

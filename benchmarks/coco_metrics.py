@@ -14,19 +14,16 @@ import contextlib
 import importlib
 import importlib.util
 import io
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.record import write
 from proxy_trainer.coco_metrics import by_hotcoco, by_pycocotools
 from proxy_trainer.detections import Detections
 
@@ -129,11 +126,7 @@ def main() -> None:
         rows[name] = {"version": version(name), "seconds": seconds, "difference": difference}
         speed = rows["pycocotools"]["seconds"] / seconds
         print(f"{name:<18} {seconds:8.3f} s   {speed:6.1f} times pycocotools   differs by {difference:.0e}")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    facts = {"machine": machine, "images": options.images, "detections": len(found), "rows": rows}
-    out = Path(__file__).parent / "results" / "coco_metrics.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n")
+    write("coco_metrics", {"images": options.images, "detections": len(found), "rows": rows})
 
 
 if __name__ == "__main__":

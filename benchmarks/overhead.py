@@ -11,14 +11,12 @@ benchmarks/results/overhead.json.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+from benchmarks.record import write
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from nas.config import Budget, CampaignConfig
 from nas.launch import create, driving, run
@@ -65,17 +63,13 @@ def main() -> None:
     each = median(idle)
     share = each / (each + options.seconds)
     print(f"{each * 1000:.0f} ms a trial: {share:.2%} of trials of {options.seconds:g} s")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     facts = {
-        "machine": machine,
         "trials": options.trials,
         "seconds": options.seconds,
         "idle": idle,
         "share": share,
     }
-    out = Path(__file__).parent / "results" / "overhead.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n")
+    write("overhead", facts)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.record import write
 from search_space.catalog import space_by_name
 from search_space.genome import Genome
 
@@ -176,11 +176,8 @@ def main() -> None:
             f"step {step[0]:.3f} s [{step[1]:.3f}, {step[2]:.3f}]",
             flush=True,
         )
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    facts = {"machine": machine, "cores": options.cores, "genomes": options.genomes, "rows": rows}
-    out = Path(__file__).parent / "results" / f"start_and_step_{options.cores}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n")
+    facts = {"cores": options.cores, "genomes": options.genomes, "rows": rows}
+    write(f"start_and_step_{options.cores}", facts)
 
 
 if __name__ == "__main__":

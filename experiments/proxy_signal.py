@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from experiments.trials import Job, run_jobs
 from nas.config import load
+from nas.proxy_study.ranks import interval, tau, variances
 from proxy_trainer.config import ProxyConfig
 from search_space.catalog import SPINENET_49, space_by_name
 from search_space.genome import Genome
@@ -36,7 +36,6 @@ CHOICE = (100, 101, 102, *range(1000, 1012), *range(2000, 2012), *range(3000, 30
 REPORTED = tuple(range(4000, 4012))
 LONGER = 3
 BAR_SECONDS = 90
-DRAWS = 10_000
 
 
 def genomes(seeds: Iterable[int]) -> dict[str, str]:
@@ -75,12 +74,6 @@ def finest_at_p3(text: str) -> int:
     return finest[graph.outputs[3]]
 
 
-def variances(table: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Of [genomes, seeds]: variance between genomes, less the seeds' part in it, and between seeds."""
-    seed = float(table.var(axis=1, ddof=1).mean())
-    return float(table.mean(axis=1).var(ddof=1)) - seed / table.shape[1], seed
-
-
 def better_part(table: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Without the worst third of the genomes."""
     order = np.argsort(table.mean(axis=1))
@@ -91,19 +84,6 @@ def ratio(table: np.ndarray[Any, Any]) -> float:
     """Genome variance over seed variance."""
     between, seed = variances(table)
     return between / seed
-
-
-def bootstrap(statistic: Any, *tables: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """A 95 % interval over resampled genomes."""
-    rng = np.random.default_rng(0)
-    count = len(tables[0])
-    draws = []
-    for _ in range(DRAWS):
-        rows = rng.integers(count, size=count)
-        if len(set(rows.tolist())) > 2:
-            draws.append(statistic(*(table[rows] for table in tables)))
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -132,7 +112,7 @@ def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "genome_sd_better": between**0.5 if between > 0 else 0.0,
         "seed_sd_better": seed**0.5,
         "ratio_better": ratio(best_part),
-        "ratio_better_interval": bootstrap(ratio, best_part),
+        "ratio_better_interval": interval(lambda chosen: ratio(best_part[chosen]), len(best_part)),
         "ratio_all": ratio(ap),
         "spinenet49_rank": int((mean > mean[names.index("SpineNet-49")]).sum()) + 1,
         "seconds": [float(f(table("proxy", "seconds", seeds))) for f in (np.median, np.max)],
@@ -149,8 +129,8 @@ def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
     if all(("longer", each, SEEDS[0]) in metric for each in names):
         long = table("longer", "AP", SEEDS[:1])[:, 0]
-        found["tau_longer"] = float(kendalltau(mean, long).statistic)
-        found["tau_longer_interval"] = bootstrap(lambda a, b: kendalltau(a, b).statistic, mean, long)
+        found["tau_longer"] = tau(mean, long)
+        found["tau_longer_interval"] = interval(lambda chosen: tau(mean[chosen], long[chosen]), len(mean))
         found["longer_AP"] = dict(zip(names, long.round(4).tolist(), strict=True))
         found["spinenet49_rank_longer"] = int((long > long[names.index("SpineNet-49")]).sum()) + 1
     return found

@@ -17,22 +17,14 @@ from typing import Any
 from experiments import proxy_signal
 from experiments.trials import Job, read, run_jobs
 from nas.config import load
+from nas.proxy_study.genomes import depth
 from proxy_trainer.config import ProxyConfig
 from search_space.genome import Genome
-from search_space.graph import resolve
 
 RESULTS = Path(__file__).parent / "results" / "statistics_effect.jsonl"
 GENOMES = 6
 SHORTER = (100, 200)
 SEED = proxy_signal.SEEDS[0]
-
-
-def depth(text: str) -> int:
-    """Nodes on the longest path from the images to an output."""
-    longest: dict[int, int] = {}
-    for node in resolve(Genome.from_text(text)).nodes:
-        longest[node.number] = 1 + max((longest[parent] for parent in (*node.parents, *node.raw)), default=0)
-    return max(longest.values())
 
 
 def jobs(config: ProxyConfig) -> list[tuple[int, str, Job, Job]]:
@@ -62,7 +54,7 @@ def report(pairs: list[tuple[int, str, Job, Job]]) -> list[dict[str, Any]]:
         {
             "steps": steps,
             "name": name,
-            "depth": depth(moving.genome),
+            "depth": depth(Genome.from_text(moving.genome)),
             "AP_moving": round(ap[moving.key], 4),
             "AP_estimated": round(ap[estimated.key], 4),
         }

@@ -45,7 +45,8 @@ def make_anchors(levels: tuple[int, ...], resolution: int, size: float, growth: 
         boxes = np.concatenate([centre - half, centre + half], axis=-1).reshape(-1, 4)
         found.append(boxes)
         owners.append(np.full(len(boxes), level, np.int32))
-    return Anchors(np.concatenate(found).astype(np.float32), np.concatenate(owners))
+    # By columns, as `iou` reads them.
+    return Anchors(np.asfortranarray(np.concatenate(found), np.float32), np.concatenate(owners))
 
 
 def iou(a: Floats, b: Floats) -> Floats:
@@ -53,11 +54,18 @@ def iou(a: Floats, b: Floats) -> Floats:
     # By columns: reductions over an axis of two numbers would take most of a batch's time.
     top, left, bottom, right = (np.ascontiguousarray(column)[:, np.newaxis] for column in a.T)
     tops, lefts, bottoms, rights = (np.ascontiguousarray(column) for column in b.T)
-    height = np.clip(np.minimum(bottom, bottoms) - np.maximum(top, tops), 0, None)
-    width = np.clip(np.minimum(right, rights) - np.maximum(left, lefts), 0, None)
-    shared = height * width
-    areas = (bottom - top) * (right - left) + (bottoms - tops) * (rights - lefts)
-    return np.asarray(shared / np.maximum(areas - shared, 1e-9), np.float32)
+    shared = _overlap(top, bottom, tops, bottoms)
+    shared *= _overlap(left, right, lefts, rights)
+    union = (bottom - top) * (right - left) + (bottoms - tops) * (rights - lefts)
+    union -= shared
+    shared /= np.maximum(union, np.float32(1e-9), out=union)
+    return np.asarray(shared, np.float32)
+
+
+def _overlap(low: Floats, high: Floats, lows: Floats, highs: Floats) -> Floats:
+    shared = np.minimum(high, highs)
+    shared -= np.maximum(low, lows)
+    return np.maximum(shared, 0, out=shared)
 
 
 def match(anchors: Anchors, boxes: Floats, threshold: float) -> Ints:

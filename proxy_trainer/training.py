@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from proxy_trainer.anchors import Anchors, Floats, Ints, targets
+from proxy_trainer.data.ahead import ahead
 from proxy_trainer.data.augment import Augment
 from proxy_trainer.data.batches import Batch, batch_at
 from proxy_trainer.data.image_set import ImageSet
@@ -58,25 +61,32 @@ def train(
     blueprint = Blueprint.of(backbone, recipe, classes)
     detector = Detector(blueprint, recipe, classes, seed)
     losses: list[float] = []
-    for step in range(recipe.steps):
-        losses.append(_step(detector, blueprint.anchors, train_set, recipe, (seed, step)))
-        done = step + 1
-        if done == 1:
-            clock.lap("seconds_start")
-        if done < recipe.steps and clock.seconds() > deadline:
-            raise TrialFailed(FailureKind.TIMEOUT, f"over {deadline:g} s at step {done} of {recipe.steps}")
-        if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
-            clock.lap("seconds_train")
-            metrics = evaluate(
-                detector,
-                _judged(detector, blueprint, train_set, recipe, seed),
-                judge_set,
-                recipe.evaluation_batch,
-            )
-            clock.lap("seconds_evaluate")
-            yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
-        elif done % REPORT_EVERY == 0 and done < recipe.steps:
-            yield Progress(step=done, metrics={"loss": _recent(losses)})
+    lessons = ahead(lambda step: _lesson(blueprint.anchors, train_set, recipe, (seed, step)), recipe.steps)
+    with closing(lessons):
+        for step in range(recipe.steps):
+            asked = time.perf_counter()
+            lesson = next(lessons)
+            clock.waited(time.perf_counter() - asked)
+            losses.append(_step(detector, lesson, recipe, step))
+            done = step + 1
+            if done == 1:
+                clock.lap("seconds_start")
+            if done < recipe.steps and clock.seconds() > deadline:
+                raise TrialFailed(
+                    FailureKind.TIMEOUT, f"over {deadline:g} s at step {done} of {recipe.steps}"
+                )
+            if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
+                clock.lap("seconds_train")
+                metrics = evaluate(
+                    detector,
+                    _judged(detector, blueprint, train_set, recipe, seed),
+                    judge_set,
+                    recipe.evaluation_batch,
+                )
+                clock.lap("seconds_evaluate")
+                yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
+            elif done % REPORT_EVERY == 0 and done < recipe.steps:
+                yield Progress(step=done, metrics={"loss": _recent(losses)})
     clock.lap("seconds_train")
     judged = _judged(detector, blueprint, train_set, recipe, seed)
     clock.lap("seconds_statistics")
@@ -90,16 +100,26 @@ def train(
     yield Trained(metrics | clock.laps, blueprint, judged)
 
 
-def _step(
-    detector: Detector, anchors: Anchors, train_set: ImageSet, recipe: Recipe, at: tuple[int, int]
-) -> float:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """What one step learns from: uint8 images [B, R, R, 3], classes [B, A] and offsets [B, A, 4]."""
+
+    images: NDArray[np.uint8]
+    classes: Ints
+    offsets: Floats
+
+
+def _lesson(anchors: Anchors, train_set: ImageSet, recipe: Recipe, at: tuple[int, int]) -> _Lesson:
     seed, step = at
     batch = batch_at(train_set, step, batch=recipe.batch, seed=seed, augment=_augment(recipe))
-    classes, offsets = batch_targets(batch, anchors, recipe.match_iou)
+    return _Lesson(batch.images, *batch_targets(batch, anchors, recipe.match_iou))
+
+
+def _step(detector: Detector, lesson: _Lesson, recipe: Recipe, step: int) -> float:
     loss = detector.step(
-        tf.constant(batch.images),
-        tf.constant(classes),
-        tf.constant(offsets),
+        tf.constant(lesson.images),
+        tf.constant(lesson.classes),
+        tf.constant(lesson.offsets),
         tf.constant(learning_rate(recipe, step), tf.float32),
         tf.constant(averaging(recipe, step), tf.float32),
     )
@@ -162,3 +182,7 @@ class _Clock:
         self.laps["seconds"] = now - self._began
         self.laps["seconds_cpu"] = time.process_time() - self._cpu
         self._last = now
+
+    def waited(self, seconds: float) -> None:
+        """Count seconds that a step waited for its data; they lie within the others."""
+        self.laps["seconds_data"] = self.laps.get("seconds_data", 0.0) + seconds

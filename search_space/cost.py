@@ -35,8 +35,9 @@ FLOAT_BYTES: Final = 4
 BACKBONE_SHARE: Final = 1.16
 HEADS_SHARE: Final = 0.7
 """Of the maps kept for the gradient, what the peak of training holds. More than all of the backbone's
-(gradients in flight, working space), less than all of the heads', the first to be given up. Fitted to
-how a process's memory grows from batch to batch (benchmarks/activation_memory.py --calibrate).
+(gradients in flight, working space), less than all of the heads', the first to be given up. Near the
+least squares for how a process's memory grows from batch to batch (python -m benchmarks.activation_memory
+--fit prints both), moved so that no genome there is told more than 15 % too little.
 """
 
 Counts = NDArray[np.int64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +57,10 @@ def batch_at(images: ImageSet, step: int, *, batch: int, seed: int, augment: Aug
 
 def _rows(count: int, positions: range, seed: int) -> list[int]:
     """Which image stands at these positions of the stream of shuffled epochs."""
-    orders = {
-        epoch: np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
-        for epoch in range(positions.start // count, positions[-1] // count + 1)
-    }
-    return [int(orders[position // count][position % count]) for position in positions]
+    return [int(_order(count, seed, position // count)[position % count]) for position in positions]
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """In which order an epoch shows the images."""
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)

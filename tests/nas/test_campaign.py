@@ -1,4 +1,7 @@
-"""The state machine of a campaign: what it hands out, what it stores, what it tells, and when it stops."""
+"""The state machine of a campaign: what it hands out, what it stores, what it tells, and when it stops.
+
+Over 300 lines: tests of one machine that share its notebook controller and its fresh store.
+"""
 
 from __future__ import annotations
 

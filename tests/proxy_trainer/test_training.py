@@ -99,10 +99,11 @@ def test_a_measurement_is_complete(evaluator: ProxyEvaluator, warm: list[dict[st
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["AR_100"] > 0
     _, clock = run(evaluator, ONE_BLOCK, 0, 9)
-    phases = [seconds for name, seconds in clock.items() if name.startswith("seconds_")]
-    assert len(phases) == 4
-    # The phases lie side by side within the whole.
+    phases = [clock[f"seconds_{phase}"] for phase in ("start", "train", "statistics", "evaluate")]
+    # The phases lie side by side within the whole, and waiting for data within two of them.
     assert sum(phases) <= clock["seconds"]
+    assert clock["seconds_data"] < sum(phases[:2])
+    assert clock["seconds_cpu"] > 0.5 * phases[1]
     assert min(clock.values()) > 0
     assert clock["memory_mb"] > 100
 
