@@ -45,6 +45,9 @@ def steps(genome: Genome, *, xla: bool) -> Any:
     focal = focal_loss.FocalLoss(alpha=0.25, gamma=1.5, reduction=tf_keras.losses.Reduction.SUM)
     huber = tf_keras.losses.Huber(delta=0.1, reduction=tf_keras.losses.Reduction.SUM)
     optimizer = tf_keras.optimizers.SGD(0.01, momentum=0.9)
+    # All variables exist before the first call: else the step would be traced three times.
+    head(backbone.output)
+    optimizer.build(backbone.trainable_variables + head.trainable_variables)
     images = tf.constant(np.random.default_rng(0).normal(size=(BATCH, SIZE, SIZE, 3)), tf.float32)
 
     @tf.function(jit_compile=xla)
