@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search_space.trial import FailureKind
 
@@ -16,6 +17,8 @@ Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | Non
 
 G = TypeVar("G")
 """A genome of whatever space: the controller passes it around and never looks inside."""
+
+G_contra = TypeVar("G_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,41 @@ class Recombining(Protocol[G]):
     """A space whose genomes can be crossed."""
 
     def crossover(self, a: G, b: G, rng: np.random.Generator) -> G: ...
+
+
+class Site(Protocol):
+    """One categorical decision: a choice is an integer from 0 to options - 1."""
+
+    @property
+    def options(self) -> int: ...
+
+
+class Decisions(Protocol[G]):
+    """A space's genomes as sequences of masked categorical decisions, one a site.
+
+    `mask` says which options of the site after a prefix are open; every open option leads to a genome.
+    `decode` raises ValueError for choices that are not open; `encode` gives one preimage of a genome.
+    """
+
+    @property
+    def sites(self) -> Sequence[Site]: ...
+
+    def mask(self, prefix: Sequence[int]) -> NDArray[np.bool_]: ...
+
+    def decode(self, choices: Sequence[int]) -> G: ...
+
+    def encode(self, genome: G) -> Sequence[int]: ...
+
+
+@runtime_checkable
+class Sequential(Protocol[G]):
+    """A space whose genomes a policy can draw decision by decision."""
+
+    def decisions(self) -> Decisions[G]: ...
+
+
+@runtime_checkable
+class Featured(Protocol[G_contra]):
+    """A space whose genomes have vectors, all of one length, that surrogates learn from."""
+
+    def features(self, genome: G_contra) -> NDArray[np.float64]: ...

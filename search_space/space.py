@@ -181,6 +181,10 @@ class SpineNetSpace:
         """A genome of the space that takes every decision from one of two parents. Raises NotInSpace."""
         return crossover(self, a, b, rng)
 
+    def decisions(self) -> Decisions:
+        """Genomes as sequences of masked decisions, for policies."""
+        return Decisions(self)
+
     def fingerprint(self, genome: Genome) -> str:
         """Equal exactly when two genomes build the same network."""
         return fingerprint(genome)
