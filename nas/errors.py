@@ -24,6 +24,7 @@ def expected() -> tuple[type[Exception], ...]:
     from nas.launch import DataChanged
     from nas.reward import NoReward, NotFinite
     from nas.runners.worker import RunnerError
+    from nas.simulation.run import MissingPackage
     from nas.validation import Refused
     from proxy_trainer.data.errors import CacheError, DataError
     from proxy_trainer.protocol import TrialFailed
@@ -46,6 +47,7 @@ def expected() -> tuple[type[Exception], ...]:
         InvalidGenome,
         InvalidSpace,
         InvalidSpec,
+        MissingPackage,
         NoMutation,
         NoReward,
         NotFinite,

@@ -9,12 +9,16 @@ import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
 from controller.config import ControllerConfig, build
+from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
 
 ADAPTER: TypeAdapter[ControllerConfig] = TypeAdapter(Annotated[ControllerConfig, Field(discriminator="kind")])
+
+
+SMALL = RegularizedEvolutionConfig(population=4, tournament=2, no_repeats=False)
 
 
 class Coin:
@@ -67,5 +71,7 @@ def test_bad_text_is_refused(text: dict[str, Any], complaint: str) -> None:
 def test_built_by_type() -> None:
     assert isinstance(build(ListedConfig(genomes=("1",)), Coin()), Listed)
     assert isinstance(build(RandomSearchConfig(no_repeats=False), Coin()), RandomSearch)
-    assert isinstance(build(RegularizedEvolutionConfig(no_repeats=False), Coin()), RegularizedEvolution)
-    assert isinstance(build(RegularizedEvolutionConfig(), Coin()), NoRepeats)
+    assert isinstance(build(SMALL, Coin()), RegularizedEvolution)
+    assert isinstance(build(RegularizedEvolutionConfig().resolved(300), Coin()), NoRepeats)
+    with pytest.raises(TypeError, match="guided_evolution learns from vectors, and Coin has no `features`"):
+        build(GuidedEvolutionConfig().resolved(300), Coin())
