@@ -6,11 +6,15 @@ from typing import Protocol, TypeAlias, assert_never
 
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
-from controller.protocol import Controller, G, Space, Textual
+from controller.ppo import PpoConfig, ppo
+from controller.protocol import Controller, G, Sequential, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+from controller.reinforce import ReinforceConfig, reinforce
 
-ControllerConfig: TypeAlias = ListedConfig | RandomSearchConfig | RegularizedEvolutionConfig
+ControllerConfig: TypeAlias = (
+    ListedConfig | RandomSearchConfig | RegularizedEvolutionConfig | ReinforceConfig | PpoConfig
+)
 """Told apart by `kind`, which is the name of the algorithm's file."""
 
 
@@ -19,7 +23,7 @@ class SearchSpace(Space[G], Textual[G], Protocol[G]):
 
 
 def build(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
-    """A controller that has been told nothing yet."""
+    """A controller that has been told nothing yet. Raises ValueError where the space lacks what it needs."""
     controller = _algorithm(config, space)
     return NoRepeats(controller, space) if config.no_repeats else controller
 
@@ -32,5 +36,18 @@ def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]
             return RandomSearch(space)
         case RegularizedEvolutionConfig():
             return RegularizedEvolution(space, config)
+        case ReinforceConfig():
+            return reinforce(_sequential(space, config.kind), config)
+        case PpoConfig():
+            return ppo(_sequential(space, config.kind), config)
         case _:
             assert_never(config)
+
+
+def _sequential(space: SearchSpace[G], kind: str) -> Sequential[G]:
+    if isinstance(space, Sequential):
+        return space
+    raise ValueError(
+        f"controller: kind={kind}, expected a space with decisions(), found {type(space).__name__} without; "
+        "add them (controller/protocol.py) or choose regularized_evolution"
+    )

@@ -12,12 +12,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from controller.config import SearchSpace, build
 from controller.listed import ListedConfig
+from controller.ppo import PpoConfig
 from controller.protocol import Controller, Outcome, Pending, Proposal
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
+from controller.reinforce import ReinforceConfig
 from search_space.catalog import space_by_name
 from search_space.trial import FailureKind
 
@@ -39,7 +42,35 @@ CONTROLLERS: dict[str, Factory] = {
     "evolution, no repeats": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4), space
     ),
+    # Small and quick, so that sixty outcomes are many updates and move the policy.
+    "reinforce": lambda space: build(ReinforceConfig(batch=4, units=8, learning_rate=0.02), space),
+    "ppo": lambda space: build(PpoConfig(batch=4, units=8, learning_rate=0.02), space),
+    "ppo, no repeats": lambda space: build(
+        PpoConfig(batch=4, units=8, learning_rate=0.02, no_repeats=True), space
+    ),
 }
+
+
+@dataclass(frozen=True)
+class Digit:
+    """A decision."""
+
+    options: int = 8
+
+
+class DigitByDigit:
+    """The space below as decisions."""
+
+    sites = (Digit(),) * 4
+
+    def mask(self, prefix: Sequence[int]) -> NDArray[np.bool_]:  # noqa: ARG002 - nothing is ever closed
+        return np.ones(8, dtype=np.bool_)
+
+    def decode(self, choices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(choices)
+
+    def encode(self, genome: tuple[int, ...]) -> tuple[int, ...]:
+        return genome
 
 
 class Digits:
@@ -60,6 +91,9 @@ class Digits:
 
     def from_text(self, text: str) -> tuple[int, ...]:
         return tuple(map(int, text))
+
+    def decisions(self) -> DigitByDigit:
+        return DigitByDigit()
 
     def check(self, genome: tuple[int, ...]) -> None:
         if not (len(genome) == 4 and all(type(digit) is int and 0 <= digit < 8 for digit in genome)):
