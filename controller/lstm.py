@@ -66,6 +66,7 @@ def backpropagate(
     effect[:, :, 2] *= run.gates[:, :, 0]
     effect[:, :, 3] *= squashed
     hidden_to_cell = run.gates[:, :, 3] * (1 - squashed**2)
+    to_hidden = np.ascontiguousarray(recurrent.T)
     d_sums = np.empty((steps, batch, GATES * units))
     later_hidden = later_cell = np.zeros((batch, units))
     for t in reversed(range(steps)):
@@ -74,7 +75,7 @@ def backpropagate(
         d_gates = d_sums[t].reshape(batch, GATES, units)  # a view
         np.multiply(effect[t, :, :3], cell[:, None], out=d_gates[:, :3])
         np.multiply(effect[t, :, 3], hidden, out=d_gates[:, 3])
-        later_hidden = d_sums[t] @ recurrent.T
+        later_hidden = d_sums[t] @ to_hidden
         later_cell = cell * run.gates[t, :, 1]
     flat = d_sums.reshape(steps * batch, GATES * units)
     return d_sums, run.hidden[:-1].reshape(steps * batch, units).T @ flat

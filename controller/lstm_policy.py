@@ -133,7 +133,8 @@ class LstmPolicy:
             gradient.biases[site] = d_site.sum(axis=0)
             d_hidden[t] = d_site @ weights.heads[site]
         d_inputs, gradient.recurrent[:] = backpropagate(at.run, weights.recurrent, d_hidden)
-        np.add.at(gradient.embedding, self._rows(at.choices), d_inputs)
+        for b, rows in enumerate(self._rows(at.choices).T):  # one sequence reads no row twice
+            gradient.embedding[rows] += d_inputs[:, b]
         return flat
 
     def _rows(self, choices: NDArray[np.intp]) -> NDArray[np.intp]:
