@@ -167,7 +167,10 @@ def _logit_gradient(
     probabilities = np.exp(at.log_softmax)
     finite = np.where(np.isneginf(at.log_softmax), 0, at.log_softmax)
     entropies = -(probabilities * finite).sum(axis=-1, keepdims=True)
-    d_logits = -probabilities * (by_log_probability[:, None] + by_entropy[:, None] * (finite + entropies))
-    chosen = np.take_along_axis(d_logits, at.choices.T[:, :, None], axis=2)
-    np.put_along_axis(d_logits, at.choices.T[:, :, None], chosen + by_log_probability[None, :, None], axis=2)
+    d_logits: NDArray[np.float64] = -probabilities * (
+        by_log_probability[:, None] + by_entropy[:, None] * (finite + entropies)
+    )
+    places = at.choices.T[:, :, None]
+    chosen = np.take_along_axis(d_logits, places, axis=2) + by_log_probability[:, None]
+    np.put_along_axis(d_logits, places, chosen, axis=2)
     return d_logits

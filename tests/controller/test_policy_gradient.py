@@ -109,10 +109,11 @@ class TestProposals:
         assert json.loads(json.dumps(proposal.note)) == proposal.note
 
     def test_the_seed_of_the_config_decides_the_weights(self, make: Callable[..., Learner]) -> None:
+        told = [trial(make(), number) for number in range(5)]
         learners = [make(seed=1), make(seed=1), make(seed=2)]
-        for number in range(5):
-            for learner in learners:
-                learner.tell(trial(learners[0], number))
+        for learner in learners:
+            for outcome in told:
+                learner.tell(outcome)
         same, again, other = map(belief, learners)
         assert same == again != other
 
@@ -267,11 +268,8 @@ class TestLearning:
         ]
         learner = make(seed=seed)
         found = campaign(learner, seed, 600, workers)
-        early, late, best = np.mean(found[:100]), np.mean(found[-100:]), max(everything)
-        mean, spread = np.mean(everything), np.std(everything)
-        assert abs(early - mean) < spread
-        assert late > mean + 1.2 * spread
-        assert late > (mean + best) / 2
+        late, untrained, best = np.mean(found[-100:]), np.mean(everything), max(everything)
+        assert late > untrained + 0.7 * (best - untrained)
 
     def test_a_fixed_reward_teaches_to_avoid_failures(self, make: Callable[..., Learner]) -> None:
         def failing(learner: Learner) -> float:
