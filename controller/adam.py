@@ -37,9 +37,15 @@ class Adam:
     def ascend(self, gradient: NDArray[np.float64], rate: float) -> Adam:
         """One step uphill."""
         steps = self.steps + 1
-        mean = DECAY_MEAN * self.mean + (1 - DECAY_MEAN) * gradient
-        square = DECAY_SQUARE * self.square + (1 - DECAY_SQUARE) * gradient**2
+        mean = DECAY_MEAN * self.mean
+        mean += (1 - DECAY_MEAN) * gradient
+        square = DECAY_SQUARE * self.square
+        square += (1 - DECAY_SQUARE) * gradient**2
         # Both averages began at zero; divided by the weight that gradients have in them, they no longer lean.
-        root = np.sqrt(square / (1 - DECAY_SQUARE**steps))
-        change = rate / (1 - DECAY_MEAN**steps) * mean / (root + EPSILON)
-        return Adam(self.parameters + change, mean, square, steps)
+        # In place, since vectors of this length cost more to allocate than to compute.
+        moved = np.sqrt(square / (1 - DECAY_SQUARE**steps))
+        moved += EPSILON
+        np.divide(mean, moved, out=moved)
+        moved *= rate / (1 - DECAY_MEAN**steps)
+        moved += self.parameters
+        return Adam(moved, mean, square, steps)

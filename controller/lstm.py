@@ -59,23 +59,23 @@ def backpropagate(
     """Gradients with respect to `inputs` and `recurrent`, from that of the hidden states (T, B, U)."""
     steps, batch, units = d_hidden.shape
     squashed = np.tanh(run.cells[1:])
-    # What a change of a gate's sum does to the cell (to the hidden state, for the output gate).
-    effect = _SCALE**2 - (run.gates - _SHIFT) ** 2
-    effect[:, :, 0] *= run.gates[:, :, 2]
-    effect[:, :, 1] *= run.cells[:-1]
-    effect[:, :, 2] *= run.gates[:, :, 0]
-    effect[:, :, 3] *= squashed
     hidden_to_cell = run.gates[:, :, 3] * (1 - squashed**2)
+    # What a change of a gate's sum does to the cell (to the hidden state, for the output gate).
+    d_gates = run.gates - _SHIFT
+    np.subtract(_SCALE**2, np.square(d_gates, out=d_gates), out=d_gates)
+    d_gates[:, :, 0] *= run.gates[:, :, 2]
+    d_gates[:, :, 1] *= run.cells[:-1]
+    d_gates[:, :, 2] *= run.gates[:, :, 0]
+    d_gates[:, :, 3] *= squashed
+    d_sums = d_gates.reshape(steps, batch, GATES * units)  # a view; the loop makes it what it is called
     to_hidden = np.ascontiguousarray(recurrent.T)
-    d_sums = np.empty((steps, batch, GATES * units))
     later_hidden = later_cell = np.zeros((batch, units))
     for t in reversed(range(steps)):
         hidden = d_hidden[t] + later_hidden
         cell = later_cell + hidden * hidden_to_cell[t]
-        d_gates = d_sums[t].reshape(batch, GATES, units)  # a view
-        np.multiply(effect[t, :, :3], cell[:, None], out=d_gates[:, :3])
-        np.multiply(effect[t, :, 3], hidden, out=d_gates[:, 3])
+        d_gates[t, :, :3] *= cell[:, None]
+        d_gates[t, :, 3] *= hidden
         later_hidden = d_sums[t] @ to_hidden
         later_cell = cell * run.gates[t, :, 1]
-    flat = d_sums.reshape(steps * batch, GATES * units)
-    return d_sums, run.hidden[:-1].reshape(steps * batch, units).T @ flat
+    before = run.hidden[:-1].reshape(steps * batch, units)
+    return d_sums, before.T @ d_sums.reshape(steps * batch, GATES * units)

@@ -4,7 +4,7 @@ The controller of Zoph and Le, "Neural Architecture Search with Reinforcement Le
 (https://arxiv.org/abs/1611.01578), in the size of NASNet (Zoph et al., CVPR 2018, appendix: one layer
 of 100 units, weights from U(-0.1, 0.1)). Each site has its own embedding of choices and its own head.
 
-Shapes: B sequences, T sites, O options of the site that has most, U units.
+Shapes: B sequences, T sites, U units, and N for the options of all sites, one site after the other.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from controller.lstm import GATES, Unrolled, backpropagate, step, unroll
 INITIAL: Final = 0.1
 """Untrained weights are uniform between minus and plus this (NASNet)."""
 
+_FIRST: Final = np.zeros(1, dtype=np.intp)
+"""Where the sites start when there is one."""
+
 Mask = Callable[[Sequence[int]], NDArray[np.bool_]]
 
 
@@ -32,10 +35,10 @@ class Weights:
     holds what a choice adds to the gates. Its first row stands for the beginning.
     """
 
-    embedding: NDArray[np.float64]  # 1 + options of all sites but the last, 4U
+    embedding: NDArray[np.float64]  # 1 + N without the last site's, 4U
     recurrent: NDArray[np.float64]  # U, 4U
-    heads: NDArray[np.float64]  # options of all sites, U
-    biases: NDArray[np.float64]  # options of all sites
+    heads: NDArray[np.float64]  # N, U
+    biases: NDArray[np.float64]  # N
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,21 +51,21 @@ class Evaluated:
     log_probabilities: NDArray[np.float64]  # B
     entropies: NDArray[np.float64]  # B
     parameters: NDArray[np.float64]
-    choices: NDArray[np.intp]  # B, T
+    chosen: NDArray[np.intp]  # B, T: where the choices stand among the N options
     run: Unrolled
-    log_softmax: NDArray[np.float64]  # T, B, O; minus infinity where closed
+    log_softmax: NDArray[np.float64]  # B, N; minus infinity where closed
 
 
 class LstmPolicy:
     """Draws sequences and takes gradients. It holds no parameters: they are given, as one flat vector."""
 
     def __init__(self, options: Sequence[int], units: int) -> None:
-        ends = np.cumsum(options).tolist()
-        self._sites = [slice(end - count, end) for end, count in zip(ends, options, strict=True)]
+        ends = np.cumsum(options)
+        self._starts = ends - options
+        self._sites = list(map(slice, self._starts.tolist(), ends.tolist()))
         self._units = units
-        width = GATES * units
-        self._shapes = ((1 + self._sites[-1].start, width), (units, width), (ends[-1], units), (ends[-1],))
-        self.most = max(options)
+        count, width = int(ends[-1]), GATES * units
+        self._shapes = ((1 + count - options[-1], width), (units, width), (count, units), (count,))
 
     def initial(self, seed: int) -> NDArray[np.float64]:
         """Untrained parameters. The heads are zero, so that every open option is equally likely."""
@@ -89,7 +92,9 @@ class LstmPolicy:
         log_probability, row = 0.0, 0
         for site in self._sites:
             _, cell, hidden = step(weights.embedding[row] + hidden @ weights.recurrent, cell)
-            log_softmax = _log_softmax(weights.heads[site] @ hidden + weights.biases[site], mask(choices))
+            log_softmax = _log_softmax(
+                weights.heads[site] @ hidden + weights.biases[site], mask(choices), _FIRST
+            )
             # The largest of logarithms plus Gumbel noise is a draw from the distribution.
             choice = int(np.argmax(log_softmax + rng.gumbel(size=log_softmax.size)))
             log_probability += float(log_softmax[choice])
@@ -100,23 +105,16 @@ class LstmPolicy:
     def evaluate(
         self, parameters: NDArray[np.float64], choices: NDArray[np.intp], is_open: NDArray[np.bool_]
     ) -> Evaluated:
-        """Sequences (B, T), with what was open to them (B, T, O; closed beyond a site's own options)."""
-        weights = self.views(parameters)
-        run = unroll(weights.embedding[self._rows(choices)], weights.recurrent)
-        logits = np.zeros((len(self._sites), len(choices), self.most))
-        for t, site in enumerate(self._sites):
-            head, bias = weights.heads[site], weights.biases[site]
-            logits[t, :, : len(bias)] = run.hidden[t + 1] @ head.T + bias
-        log_softmax = _log_softmax(logits, is_open.swapaxes(0, 1))
-        chosen = np.take_along_axis(log_softmax, choices.T[:, :, None], axis=2)
-        return Evaluated(
-            chosen.sum(axis=(0, 2)),
-            _entropies(log_softmax).sum(axis=0),
-            parameters,
-            choices,
-            run,
-            log_softmax,
-        )
+        """Sequences (B, T), with what was open to them (B, N)."""
+        weights, chosen = self.views(parameters), self._starts + choices
+        run = unroll(weights.embedding[_rows(chosen)], weights.recurrent)
+        logits = np.empty(is_open.shape)
+        for site, hidden in zip(self._sites, run.hidden[1:], strict=True):
+            logits[:, site] = hidden @ weights.heads[site].T
+        log_softmax = _log_softmax(logits + weights.biases, is_open, self._starts)
+        log_probabilities = np.take_along_axis(log_softmax, chosen, axis=1).sum(axis=1)
+        entropies = -_times_logarithm(log_softmax).sum(axis=1)
+        return Evaluated(log_probabilities, entropies, parameters, chosen, run, log_softmax)
 
     def gradient(
         self, at: Evaluated, by_log_probability: NDArray[np.float64], by_entropy: NDArray[np.float64]
@@ -125,52 +123,57 @@ class LstmPolicy:
         weights = self.views(at.parameters)
         flat = np.zeros_like(at.parameters)
         gradient = self.views(flat)
-        d_logits = _logit_gradient(at, by_log_probability, by_entropy)
+        d_logits = self._logit_gradient(at, by_log_probability[:, None], by_entropy[:, None])
+        gradient.biases[:] = d_logits.sum(axis=0)
         d_hidden = np.empty_like(at.run.hidden[1:])
         for t, site in enumerate(self._sites):
-            d_site = d_logits[t, :, : site.stop - site.start]
-            gradient.heads[site] = d_site.T @ at.run.hidden[t + 1]
-            gradient.biases[site] = d_site.sum(axis=0)
-            d_hidden[t] = d_site @ weights.heads[site]
+            gradient.heads[site] = d_logits[:, site].T @ at.run.hidden[t + 1]
+            d_hidden[t] = d_logits[:, site] @ weights.heads[site]
         d_inputs, gradient.recurrent[:] = backpropagate(at.run, weights.recurrent, d_hidden)
-        for b, rows in enumerate(self._rows(at.choices).T):  # one sequence reads no row twice
+        for b, rows in enumerate(_rows(at.chosen).T):  # one sequence reads no row twice
             gradient.embedding[rows] += d_inputs[:, b]
         return flat
 
-    def _rows(self, choices: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The rows of the embedding that the sites read, (T, B)."""
-        rows = np.zeros(choices.T.shape, dtype=np.intp)
-        starts = np.array([site.start for site in self._sites[:-1]], dtype=np.intp)
-        rows[1:] = 1 + starts[:, None] + choices.T[:-1]
-        return rows
+    def _logit_gradient(
+        self, at: Evaluated, by_log_probability: NDArray[np.float64], by_entropy: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(B, N). With p a site's softmax, H its entropy, a the choice:
+
+        d log p_a = [j = a] - p_j and dH = -p_j (log p_j + H), by the logit of option j.
+        """
+        probabilities, terms = np.exp(at.log_softmax), _times_logarithm(at.log_softmax)
+        entropies = -np.add.reduceat(terms, self._starts, axis=1)
+        spread = np.repeat(entropies, [site.stop - site.start for site in self._sites], axis=1)
+        d_logits = -by_log_probability * probabilities - by_entropy * (terms + probabilities * spread)
+        np.put_along_axis(
+            d_logits,
+            at.chosen,
+            np.take_along_axis(d_logits, at.chosen, axis=1) + by_log_probability,
+            axis=1,
+        )
+        return d_logits
 
 
-def _log_softmax(logits: NDArray[np.float64], is_open: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Over the last axis and its open options; minus infinity for the others."""
+def _rows(chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The rows of the embedding that the sites read, (T, B): each that of the choice before."""
+    rows = np.zeros(chosen.T.shape, dtype=np.intp)
+    rows[1:] = 1 + chosen.T[:-1]
+    return rows
+
+
+def _log_softmax(
+    logits: NDArray[np.float64], is_open: NDArray[np.bool_], starts: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Over the open options of each site, on the last axis; minus infinity for the others."""
+    counts = np.diff(starts, append=logits.shape[-1])
     masked = np.where(is_open, logits, -np.inf)
-    masked -= masked.max(axis=-1, keepdims=True)
-    masked -= np.log(np.exp(masked).sum(axis=-1, keepdims=True))
+    masked -= np.repeat(np.maximum.reduceat(masked, starts, axis=-1), counts, axis=-1)
+    masked -= np.repeat(np.log(np.add.reduceat(np.exp(masked), starts, axis=-1)), counts, axis=-1)
     return masked
 
 
-def _entropies(log_softmax: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the distributions on the last axis; closed options add nothing."""
-    finite = np.where(np.isneginf(log_softmax), 0, log_softmax)
-    entropies: NDArray[np.float64] = -(np.exp(log_softmax) * finite).sum(axis=-1)
-    return entropies
-
-
-def _logit_gradient(
-    at: Evaluated, by_log_probability: NDArray[np.float64], by_entropy: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """With p the softmax, H its entropy, a the choice: d log p_a = [j = a] - p_j, dH = -p_j (log p_j + H)."""
-    probabilities = np.exp(at.log_softmax)
-    finite = np.where(np.isneginf(at.log_softmax), 0, at.log_softmax)
-    entropies = -(probabilities * finite).sum(axis=-1, keepdims=True)
-    d_logits: NDArray[np.float64] = -probabilities * (
-        by_log_probability[:, None] + by_entropy[:, None] * (finite + entropies)
-    )
-    places = at.choices.T[:, :, None]
-    chosen = np.take_along_axis(d_logits, places, axis=2) + by_log_probability[:, None]
-    np.put_along_axis(d_logits, places, chosen, axis=2)
-    return d_logits
+def _times_logarithm(log_softmax: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each probability times its logarithm: 0 for closed options."""
+    is_closed = np.isneginf(log_softmax)
+    terms: NDArray[np.float64] = np.exp(log_softmax) * np.where(is_closed, 0.0, log_softmax)
+    return terms

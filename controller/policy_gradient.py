@@ -39,10 +39,10 @@ baseline) to the derivative of the objective by the log-probability of its decis
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Experience:
-    """One trial to learn from. T sites, O options of the site that has most."""
+    """One trial to learn from. T sites, N options of all sites, one site after the other."""
 
     choices: Sequence[int]  # T
-    is_open: NDArray[np.bool_]  # T, O
+    is_open: NDArray[np.bool_]  # N
     log_probability: float  # when it was proposed
     reward: float
 
@@ -103,13 +103,13 @@ class PolicyGradient(Generic[G]):
         if len(choices) != len(sites):
             return None
         prefix: list[int] = []
-        is_open = np.zeros((len(sites), self._policy.most), dtype=np.bool_)
-        for place, (site, choice) in enumerate(zip(sites, choices, strict=True)):
-            is_open[place, : site.options] = self._decisions.mask(prefix)
-            if not isinstance(choice, int) or not (0 <= choice < site.options and is_open[place, choice]):
+        masks: list[NDArray[np.bool_]] = []
+        for site, choice in zip(sites, choices, strict=True):
+            masks.append(self._decisions.mask(prefix))
+            if not isinstance(choice, int) or not (0 <= choice < site.options and masks[-1][choice]):
                 return None
             prefix.append(choice)
-        return Experience(prefix, is_open, log_probability, reward)
+        return Experience(prefix, np.concatenate(masks), log_probability, reward)
 
     def _reward(self, outcome: Outcome[G]) -> float | None:
         if outcome.fidelity is not None:

@@ -32,10 +32,7 @@ def mask(prefix: Sequence[int]) -> NDArray[np.bool_]:
 
 
 def masks(sequence: Sequence[int]) -> NDArray[np.bool_]:
-    found = np.zeros((len(OPTIONS), max(OPTIONS)), dtype=np.bool_)
-    for place, options in enumerate(OPTIONS):
-        found[place, :options] = mask(sequence[:place])
-    return found
+    return np.concatenate([mask(sequence[:place]) for place in range(len(OPTIONS))])
 
 
 POLICY: Final = LstmPolicy(OPTIONS, units=4)
@@ -60,7 +57,7 @@ class TestProbabilities:
         for order, rows in zip(orders, is_open, strict=True):
             for place in range(5):
                 rows[place, order[:place]] = False
-        found = np.exp(policy.evaluate(parameters, orders, is_open).log_probabilities)
+        found = np.exp(policy.evaluate(parameters, orders, is_open.reshape(-1, 25)).log_probabilities)
         assert found.sum() == pytest.approx(1, rel=1e-12)
         assert found.max() > 3 * found.min()
 
@@ -71,7 +68,7 @@ class TestProbabilities:
 
     def test_the_choices_before_matter(self) -> None:
         """The last choice's distribution differs with the first: it is a sequence model."""
-        two = evaluate(TRAINED, [(0, 1, 2, 0, 0, 0), (2, 1, 0, 0, 0, 0)]).log_softmax[-1, :, 0]
+        two = evaluate(TRAINED, [(0, 1, 2, 0, 0, 0), (2, 1, 0, 0, 0, 0)]).log_softmax[:, -1]
         assert abs(two[0] - two[1]) > 1e-3
 
     def test_the_entropies_add_up_to_that_of_the_sequence(self) -> None:
