@@ -32,8 +32,10 @@ def step(
     sums: NDArray[np.float64], cell: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Gates (..., 4, U), cell and hidden state (..., U) of one step, from the gates' sums (..., 4U)."""
-    sums = sums.reshape(*cell.shape[:-1], GATES, cell.shape[-1])
-    gates = np.tanh(sums * _SCALE) * _SCALE + _SHIFT
+    gates = sums.reshape(*cell.shape[:-1], GATES, cell.shape[-1]) * _SCALE
+    np.tanh(gates, out=gates)
+    gates *= _SCALE
+    gates += _SHIFT
     cell = gates[..., 1, :] * cell + gates[..., 0, :] * gates[..., 2, :]
     return gates, cell, gates[..., 3, :] * np.tanh(cell)
 

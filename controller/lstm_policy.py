@@ -60,8 +60,8 @@ class LstmPolicy:
     """Draws sequences and takes gradients. It holds no parameters: they are given, as one flat vector."""
 
     def __init__(self, options: Sequence[int], units: int) -> None:
-        ends = np.cumsum(options)
-        self._starts = ends - options
+        ends = np.cumsum(options, dtype=np.intp)
+        self._starts: NDArray[np.intp] = ends - np.array(options, dtype=np.intp)
         self._sites = list(map(slice, self._starts.tolist(), ends.tolist()))
         self._units = units
         count, width = int(ends[-1]), GATES * units
@@ -106,7 +106,8 @@ class LstmPolicy:
         self, parameters: NDArray[np.float64], choices: NDArray[np.intp], is_open: NDArray[np.bool_]
     ) -> Evaluated:
         """Sequences (B, T), with what was open to them (B, N)."""
-        weights, chosen = self.views(parameters), self._starts + choices
+        weights = self.views(parameters)
+        chosen: NDArray[np.intp] = self._starts + choices
         run = unroll(weights.embedding[_rows(chosen)], weights.recurrent)
         logits = np.empty(is_open.shape)
         for site, hidden in zip(self._sites, run.hidden[1:], strict=True):
@@ -144,7 +145,8 @@ class LstmPolicy:
         probabilities, terms = np.exp(at.log_softmax), _times_logarithm(at.log_softmax)
         entropies = -np.add.reduceat(terms, self._starts, axis=1)
         spread = np.repeat(entropies, [site.stop - site.start for site in self._sites], axis=1)
-        d_logits = -by_log_probability * probabilities - by_entropy * (terms + probabilities * spread)
+        d_logits: NDArray[np.float64] = -by_log_probability * probabilities
+        d_logits -= by_entropy * (terms + probabilities * spread)
         np.put_along_axis(
             d_logits,
             at.chosen,

@@ -32,7 +32,7 @@ class PpoConfig:
 
     kind: Literal["ppo"] = "ppo"
     batch: int = 20
-    epochs: int = 3
+    epochs: int = 2
     clip: float = 0.2
     units: int = 100
     seed: int = 0
