@@ -223,6 +223,26 @@ class TestUpdates:
         np.testing.assert_allclose(recorder.ratios[-1][:4], 1, rtol=1e-9)
         assert abs(recorder.ratios[-1][4] - 1) > 0.01
 
+    @pytest.mark.parametrize(
+        ("name", "setting"),
+        [
+            ("reinforce", {"truncation": 3.0}),
+            ("ppo", {"clip": 0.9}),
+            ("ppo", {"epochs": 5}),
+            ("ppo", {"learning_rate": 0.01}),
+            ("ppo", {"units": 13}),
+        ],
+    )
+    def test_settings_reach_the_learner(self, name: str, setting: dict[str, Any]) -> None:
+        """All are felt with outcomes that were half as likely when they were proposed."""
+        learner, other = LEARNERS[name](), LEARNERS[name](**setting)
+        uniform = -math.log(math.factorial(4) * 9)
+        for number in range(10):
+            outcome = trial(LEARNERS[name](), number, log_probability=uniform - math.log(2) * (number % 3))
+            learner.tell(outcome)
+            other.tell(outcome)
+        assert belief(learner) != belief(other)
+
     def test_a_monstrous_ratio_does_not_overflow(self, make: Callable[..., Learner]) -> None:
         learner = make()
         for number in range(5):
