@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.lstm import GATES, Unrolled, backpropagate, step, unroll
+from controller.masked_softmax import logit_gradient, masked_log_softmax, site_entropies
 
 INITIAL: Final = 0.1
 """Untrained weights are uniform between minus and plus this (NASNet)."""
@@ -92,7 +93,7 @@ class LstmPolicy:
         log_probability, row = 0.0, 0
         for site in self._sites:
             _, cell, hidden = step(weights.embedding[row] + hidden @ weights.recurrent, cell)
-            log_softmax = _log_softmax(
+            log_softmax = masked_log_softmax(
                 weights.heads[site] @ hidden + weights.biases[site], mask(choices), _FIRST
             )
             # The largest of logarithms plus Gumbel noise is a draw from the distribution.
@@ -112,10 +113,16 @@ class LstmPolicy:
         logits = np.empty(is_open.shape)
         for site, hidden in zip(self._sites, run.hidden[1:], strict=True):
             logits[:, site] = hidden @ weights.heads[site].T
-        log_softmax = _log_softmax(logits + weights.biases, is_open, self._starts)
+        log_softmax = masked_log_softmax(logits + weights.biases, is_open, self._starts)
         log_probabilities = np.take_along_axis(log_softmax, chosen, axis=1).sum(axis=1)
-        entropies = -_times_logarithm(log_softmax).sum(axis=1)
-        return Evaluated(log_probabilities, entropies, parameters, chosen, run, log_softmax)
+        return Evaluated(
+            log_probabilities,
+            site_entropies(log_softmax, self._starts).sum(axis=1),
+            parameters,
+            chosen,
+            run,
+            log_softmax,
+        )
 
     def gradient(
         self, at: Evaluated, by_log_probability: NDArray[np.float64], by_entropy: NDArray[np.float64]
@@ -124,7 +131,7 @@ class LstmPolicy:
         weights = self.views(at.parameters)
         flat = np.zeros_like(at.parameters)
         gradient = self.views(flat)
-        d_logits = self._logit_gradient(at, by_log_probability[:, None], by_entropy[:, None])
+        d_logits = logit_gradient(at.log_softmax, at.chosen, self._starts, by_log_probability, by_entropy)
         gradient.biases[:] = d_logits.sum(axis=0)
         d_hidden = np.empty_like(at.run.hidden[1:])
         for t, site in enumerate(self._sites):
@@ -135,47 +142,9 @@ class LstmPolicy:
             gradient.embedding[rows] += d_inputs[:, b]
         return flat
 
-    def _logit_gradient(
-        self, at: Evaluated, by_log_probability: NDArray[np.float64], by_entropy: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """(B, N). With p a site's softmax, H its entropy, a the choice:
-
-        d log p_a = [j = a] - p_j and dH = -p_j (log p_j + H), by the logit of option j.
-        """
-        probabilities, terms = np.exp(at.log_softmax), _times_logarithm(at.log_softmax)
-        entropies = -np.add.reduceat(terms, self._starts, axis=1)
-        spread = np.repeat(entropies, [site.stop - site.start for site in self._sites], axis=1)
-        d_logits: NDArray[np.float64] = -by_log_probability * probabilities
-        d_logits -= by_entropy * (terms + probabilities * spread)
-        np.put_along_axis(
-            d_logits,
-            at.chosen,
-            np.take_along_axis(d_logits, at.chosen, axis=1) + by_log_probability,
-            axis=1,
-        )
-        return d_logits
-
 
 def _rows(chosen: NDArray[np.intp]) -> NDArray[np.intp]:
     """The rows of the embedding that the sites read, (T, B): each that of the choice before."""
     rows = np.zeros(chosen.T.shape, dtype=np.intp)
     rows[1:] = 1 + chosen.T[:-1]
     return rows
-
-
-def _log_softmax(
-    logits: NDArray[np.float64], is_open: NDArray[np.bool_], starts: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Over the open options of each site, on the last axis; minus infinity for the others."""
-    counts = np.diff(starts, append=logits.shape[-1])
-    masked = np.where(is_open, logits, -np.inf)
-    masked -= np.repeat(np.maximum.reduceat(masked, starts, axis=-1), counts, axis=-1)
-    masked -= np.repeat(np.log(np.add.reduceat(np.exp(masked), starts, axis=-1)), counts, axis=-1)
-    return masked
-
-
-def _times_logarithm(log_softmax: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each probability times its logarithm: 0 for closed options."""
-    is_closed = np.isneginf(log_softmax)
-    terms: NDArray[np.float64] = np.exp(log_softmax) * np.where(is_closed, 0.0, log_softmax)
-    return terms
