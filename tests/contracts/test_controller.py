@@ -12,15 +12,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from controller.bayesian import BayesianConfig
 from controller.config import SearchSpace, build
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import ListedConfig
 from controller.local_search import LocalSearchConfig
+from controller.ppo import PpoConfig
 from controller.protocol import Controller, Outcome, Pending, Proposal
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
+from controller.reinforce import ReinforceConfig
 from search_space.catalog import space_by_name
 from search_space.trial import FailureKind
 
@@ -56,7 +59,35 @@ CONTROLLERS: dict[str, Factory] = {
     "evolution, no repeats": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4), space
     ),
+    # Small and quick, so that sixty outcomes are many updates and move the policy.
+    "reinforce": lambda space: build(ReinforceConfig(batch=4, units=8, learning_rate=0.02), space),
+    "ppo": lambda space: build(PpoConfig(batch=4, units=8, learning_rate=0.02), space),
+    "ppo, no repeats": lambda space: build(
+        PpoConfig(batch=4, units=8, learning_rate=0.02, no_repeats=True), space
+    ),
 }
+
+
+@dataclass(frozen=True)
+class Digit:
+    """A decision."""
+
+    options: int = 8
+
+
+class DigitByDigit:
+    """The space below as decisions."""
+
+    sites = (Digit(),) * 4
+
+    def mask(self, prefix: Sequence[int]) -> NDArray[np.bool_]:  # noqa: ARG002 - nothing is ever closed
+        return np.ones(8, dtype=np.bool_)
+
+    def decode(self, choices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(choices)
+
+    def encode(self, genome: tuple[int, ...]) -> tuple[int, ...]:
+        return genome
 
 
 class Digits:
@@ -80,6 +111,9 @@ class Digits:
 
     def features(self, genome: tuple[int, ...]) -> Any:
         return np.concatenate([np.eye(8)[digit] for digit in genome])
+
+    def decisions(self) -> DigitByDigit:
+        return DigitByDigit()
 
     def check(self, genome: tuple[int, ...]) -> None:
         if not (len(genome) == 4 and all(type(digit) is int and 0 <= digit < 8 for digit in genome)):
