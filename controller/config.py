@@ -6,11 +6,12 @@ from typing import Protocol, TypeAlias, assert_never
 
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
+from controller.nsga2 import Nsga2, Nsga2Config
 from controller.protocol import Controller, G, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
 
-ControllerConfig: TypeAlias = ListedConfig | RandomSearchConfig | RegularizedEvolutionConfig
+ControllerConfig: TypeAlias = ListedConfig | Nsga2Config | RandomSearchConfig | RegularizedEvolutionConfig
 """Told apart by `kind`, which is the name of the algorithm's file."""
 
 
@@ -28,6 +29,8 @@ def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]
     match config:
         case ListedConfig():
             return Listed(space, config)
+        case Nsga2Config():
+            return Nsga2(space, config)
         case RandomSearchConfig():
             return RandomSearch(space)
         case RegularizedEvolutionConfig():
