@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,7 +18,7 @@ from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
-from nas.reward import RewardConfig
+from nas.reward_config import MetricReward, RewardConfig
 from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
@@ -78,7 +79,7 @@ class CampaignConfig:
     space: SpaceConfig
     controller: Annotated[ControllerConfig, Field(discriminator="kind")]
     evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
-    reward: RewardConfig = RewardConfig()
+    reward: Annotated[RewardConfig, Field(discriminator="kind")] = MetricReward()
     runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
     budget: Budget
     stopping: HalvingConfig | None = None
@@ -91,19 +92,22 @@ class CampaignConfig:
             raise ValueError(f"name={self.name[:80]!r}, expected letters, digits, '.', '_', '-' (at most 64)")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed}, expected 0 to 2**63 - 1")
-        if self.reward.metric not in self.evaluator.metrics:
-            near = difflib.get_close_matches(self.reward.metric, self.evaluator.metrics, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.evaluator.metrics)}"
-            raise ValueError(
-                f"reward: metric={self.reward.metric!r} is not measured by the evaluator "
-                f"{self.evaluator.kind!r}; {hint}"
-            )
+        self._check_metrics("reward", self.reward.needs)
         if self.stopping is not None:
             self._check_stopping(self.stopping)
         if isinstance(self.controller, ListedConfig):
             self._check_listed(self.controller)
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
+
+    def _check_metrics(self, part: str, names: Iterable[str]) -> None:
+        known = self.evaluator.metrics
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+                kind = self.evaluator.kind
+                raise ValueError(f"{part}: metric={name!r} is not measured by the evaluator {kind!r}; {hint}")
 
     def _check_stopping(self, stopping: HalvingConfig) -> None:
         told = self.evaluator.told_at
@@ -169,6 +173,8 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
     """The inverse of `to_json`, and the way from YAML's data. Raises Refused."""
     if isinstance(data.get("space"), str):
         data = data | {"space": {"preset": data["space"]}}
+    if isinstance(data.get("reward"), Mapping):
+        data = data | {"reward": {"kind": "metric", **data["reward"]}}
     config = validate(CampaignConfig, data)
     return dataclasses.replace(config, space=config.space.resolved())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nas.reward import RewardConfig
+from nas.reward_config import MetricReward, RewardConfig
 from nas.stopping import HalvingConfig
 from search_space.trial import FailureKind
 
@@ -20,7 +20,7 @@ class CampaignRules:
     """
 
     trials: int
-    reward: RewardConfig = field(default_factory=RewardConfig)
+    reward: RewardConfig = field(default_factory=MetricReward)
     retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
     stopping: HalvingConfig | None = None
     failure_share: float = 0.5

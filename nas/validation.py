@@ -23,6 +23,7 @@ _NAMES: Final = {
     "float": "a number",
     "int": "a whole number",
     "list": "a list",
+    "model_attributes": "a mapping of keys to values",
     "string": "a text",
     "tuple": "a list",
 }
@@ -83,11 +84,16 @@ def _keys(location: Iterable[str | int], data: Any) -> Keys:
             inside = data[part]
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             inside = data[part]
-        elif position < len(location) - 1 or not isinstance(data, Mapping | list):
+        elif position < len(location) - 1 or not isinstance(data, Mapping | list) or _is_tag(part, data):
             continue
         keys.append(part)
         data = inside
     return tuple(keys)
+
+
+def _is_tag(part: str | int, data: Any) -> bool:
+    """Whether it names the member of a union that these data said they are."""
+    return isinstance(data, Mapping) and part == data.get("kind")
 
 
 def _problem(kind: Any, data: Any, keys: Keys, error: ErrorDetails) -> str:
