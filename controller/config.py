@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, assert_never
+from typing import Final, Protocol, TypeAlias, assert_never
 
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
@@ -13,6 +13,9 @@ from controller.regularized_evolution import RegularizedEvolution, RegularizedEv
 
 ControllerConfig: TypeAlias = ListedConfig | Nsga2Config | RandomSearchConfig | RegularizedEvolutionConfig
 """Told apart by `kind`, which is the name of the algorithm's file."""
+
+SEVERAL: Final = (ListedConfig, Nsga2Config, RandomSearchConfig)
+"""The controllers that take outcomes of several objectives; the others refuse them."""
 
 
 class SearchSpace(Space[G], Textual[G], Protocol[G]):

@@ -35,6 +35,20 @@ def ranks(points: Points) -> NDArray[np.intp]:
     return found
 
 
+def first_front(points: Points) -> NDArray[np.intp]:
+    """The rows of the points that none dominates, equals included; the best in the first objective first.
+
+    Quick where `ranks` would need too much memory.
+    """
+    kept: list[int] = []
+    # In this order nothing is dominated by what comes later.
+    for row in np.lexsort(-points.T[::-1]).tolist():
+        better = points[kept]
+        if not ((better >= points[row]).all(axis=1) & (better > points[row]).any(axis=1)).any():
+            kept.append(row)
+    return np.array(kept, np.intp)
+
+
 def crowding(front: Points) -> NDArray[np.float64]:
     """How much room each point of one front has: the more, the lonelier.
 

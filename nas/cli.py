@@ -132,6 +132,22 @@ def top(
 
 
 @app.command()
+def front(name: Name, as_json: AsJson = False, root: Root = None) -> None:
+    """The trials that no other beats in all objectives."""
+    from nas import facts, folder, launch
+    from nas.report import print_front
+    from results_db.store import Store
+
+    place, config = launch.find(folder.root(root), name)
+    with Store.read(place.database) as store:
+        rows = facts.front(store, config)
+    if as_json:
+        _print_json(rows)
+    else:
+        print_front(_console(), name, rows)
+
+
+@app.command()
 def show(
     name: Name,
     number: Annotated[int, typer.Argument(min=0, max=LAST, help="The trial's number.", show_default=False)],

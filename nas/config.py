@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
+from nas.objectives import Objective, check_objectives, spelled_out
 from nas.reward_config import MetricReward, RewardConfig
 from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
@@ -26,6 +27,9 @@ from nas.stopping import HalvingConfig
 from nas.validation import adapter, validate
 from proxy_trainer.config import ProxyConfig
 from search_space.trial import FailureKind
+
+LATER: Final = ("objectives",)
+"""Keys that came after the first campaigns: left out where they say nothing, so that hashes stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +72,9 @@ class FailureConfig:
 class CampaignConfig:
     """Everything that decides what a campaign does.
 
-    `keep_weights`: of how many of the best trials the proxy's weights are kept. `database`: a
-    SQLAlchemy URL, or None for SQLite in the campaign's folder; it is never stored in the database.
+    `objectives`: what the controller is told; without any, the reward. `keep_weights`: of how many of the
+    best trials the proxy's weights are kept. `database`: a SQLAlchemy URL, or None for SQLite in the
+    campaign's folder; it is never stored in the database.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -80,6 +85,7 @@ class CampaignConfig:
     controller: Annotated[ControllerConfig, Field(discriminator="kind")]
     evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
     reward: Annotated[RewardConfig, Field(discriminator="kind")] = MetricReward()
+    objectives: tuple[Objective, ...] = ()
     runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
     budget: Budget
     stopping: HalvingConfig | None = None
@@ -93,6 +99,8 @@ class CampaignConfig:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed}, expected 0 to 2**63 - 1")
         self._check_metrics("reward", self.reward.needs)
+        self._check_metrics("objectives", (each.metric for each in self.objectives))
+        check_objectives(self.objectives, self.controller, self.stopping)
         if self.stopping is not None:
             self._check_stopping(self.stopping)
         if isinstance(self.controller, ListedConfig):
@@ -142,6 +150,7 @@ class CampaignConfig:
         return CampaignRules(
             trials=self.budget.trials,
             reward=self.reward,
+            objectives=self.objectives,
             stopping=self.stopping,
             retries=self.failures.retries,
             failure_share=self.failures.share,
@@ -152,7 +161,7 @@ class CampaignConfig:
         """The resolved config, without the database's address."""
         whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
         del whole["database"]
-        return whole
+        return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property
     def hash(self) -> str:
@@ -175,6 +184,8 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
         data = data | {"space": {"preset": data["space"]}}
     if isinstance(data.get("reward"), Mapping):
         data = data | {"reward": {"kind": "metric", **data["reward"]}}
+    if "objectives" in data:
+        data = data | {"objectives": spelled_out(data["objectives"])}
     config = validate(CampaignConfig, data)
     return dataclasses.replace(config, space=config.space.resolved())
 

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
+
+from controller.dominance import first_front
 from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
+from nas.objectives import values
 from results_db.fence import Holder, process_start
 from results_db.records import AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
 from results_db.store import LEASE_SECONDS, Store
@@ -61,6 +65,21 @@ def top(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
         {"rank": rank, **_brief(trial), "metrics": final_metrics(store.metrics(name, trial.number))}
         for rank, trial in enumerate(store.top(name, limit), start=1)
     ]
+
+
+def front(store: Store, config: CampaignConfig) -> list[dict[str, Any]]:
+    """The finished trials that none beats in all objectives, the best in the first one first.
+
+    `objectives` has each one's metric as it was measured. Without objectives in the config: the trials
+    of highest reward.
+    """
+    finished = [each for each in store.trials(config.name) if each.reward is not None]
+    metrics: dict[int, dict[str, float]] = {}
+    for metric in store.final(config.name, {each.metric for each in config.objectives}):
+        metrics.setdefault(metric.number, {})[metric.name] = metric.value
+    points = [values(config.objectives, metrics.get(each.number, {})) or (each.reward,) for each in finished]
+    rows = first_front(np.array(points, float)) if points else []
+    return [{**_brief(finished[row]), "objectives": metrics.get(finished[row].number, {})} for row in rows]
 
 
 def trial(store: Store, name: str, number: int) -> dict[str, Any]:

@@ -38,14 +38,14 @@ def reward(config: RewardConfig, metrics: Mapping[str, float]) -> float:
             assert_never(config)
 
 
-def finite(name: str, metrics: Mapping[str, float]) -> float:
-    """One metric of a measurement, as it is; raises NoReward and NotFinite."""
+def finite(name: str, metrics: Mapping[str, float], part: str = "reward") -> float:
+    """One metric of a measurement, as it is; `part` of the config needs it. Raises NoReward, NotFinite."""
     if name not in metrics:
         known = ", ".join(sorted(metrics)) or "none"
-        raise NoReward(f"reward: no metric {name!r} in the measurement, it has: {known}")
+        raise NoReward(f"{part}: no metric {name!r} in the measurement, it has: {known}")
     value = float(metrics[name])
     if not math.isfinite(value):
-        raise NotFinite(f"reward: {name}={value}, expected a finite number")
+        raise NotFinite(f"{part}: {name}={value}, expected a finite number")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -64,6 +64,16 @@ def metrics(session: Session, campaign_id: int, number: int | None = None) -> tu
     if number is not None:
         rows = rows.where(MetricRow.number == number)
     rows = rows.order_by(MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name)
+    return tuple(row.record() for row in session.scalars(rows))
+
+
+def final(session: Session, campaign_id: int, names: Collection[str]) -> tuple[MetricRecord, ...]:
+    """These metrics of the measurements that ended trials, by number and name."""
+    rows = (
+        select(MetricRow)
+        .where(MetricRow.campaign_id == campaign_id, MetricRow.name.in_(names), MetricRow.final)
+        .order_by(MetricRow.number, MetricRow.name)
+    )
     return tuple(row.record() for row in session.scalars(rows))
 
 

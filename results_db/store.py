@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final
@@ -155,6 +155,11 @@ class Store:
         """The metrics of one trial or of all, by number, attempt, step and name."""
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
+
+    def final(self, name: str, metrics: Collection[str]) -> tuple[MetricRecord, ...]:
+        """These metrics of the measurements that ended trials, by number and name."""
+        with self._campaign(name) as (session, row):
+            return queries.final(session, row.id, metrics)
 
     @contextmanager
     def _campaign(self, name: str) -> Iterator[tuple[Session, CampaignRow]]:

@@ -11,7 +11,7 @@ from pymoo.indicators.hv import HV
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from controller.dominance import crowding, crowding_by_front, hypervolume, ranks
+from controller.dominance import crowding, crowding_by_front, first_front, hypervolume, ranks
 
 
 def drawn(seed: int, objectives: int, *, coarse: bool) -> NDArray[np.float64]:
@@ -34,6 +34,14 @@ def test_ranks_are_pymoos(seed: int, objectives: int, coarse: bool) -> None:
     points = drawn(seed, objectives, coarse=coarse)
     _, expected = NonDominatedSorting().do(-points, return_rank=True)
     assert ranks(points).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("seed", "objectives", "coarse"), CASES)
+def test_the_first_front_is_that_of_rank_0(seed: int, objectives: int, coarse: bool) -> None:
+    points = drawn(seed, objectives, coarse=coarse)
+    found = first_front(points)
+    assert sorted(found.tolist()) == np.flatnonzero(ranks(points) == 0).tolist()
+    assert (np.diff(points[found, 0]) <= 0).all()
 
 
 @pytest.mark.parametrize(("seed", "objectives", "coarse"), CASES)
