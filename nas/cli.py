@@ -114,6 +114,9 @@ def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
 def top(
     name: Name,
     number: Annotated[int, typer.Option("-n", min=1, help="How many trials.")] = 10,
+    rewards: Annotated[
+        str | None, typer.Option("--rewards", help="Rank by the rewards of this label (nas rescore).")
+    ] = None,
     as_json: AsJson = False,
     root: Root = None,
 ) -> None:
@@ -124,11 +127,41 @@ def top(
 
     place = folder.find(folder.root(root), name)
     with Store.read(place.database) as store:
-        rows = facts.top(store, name, number)
+        rows = facts.top(store, name, number, rewards)
     if as_json:
         _print_json(rows)
     else:
         print_top(_console(), name, rows)
+
+
+@app.command()
+def rescore(
+    name: Name,
+    words: Annotated[
+        str,
+        typer.Option(
+            "--reward", help="A metric, a rule ('kind: soft, ...'), or a YAML file.", show_default=False
+        ),
+    ],
+    label: Annotated[str, typer.Option("--as", help="What to call these rewards.", show_default=False)],
+    as_json: AsJson = False,
+    root: Root = None,
+) -> None:
+    """Reward a campaign's trials by another rule, from what was measured; what it was told stays."""
+    from nas import folder
+    from nas.rescore import rescore as rescored
+    from nas.rescore import rule
+    from results_db.store import Store
+
+    config = rule(words)
+    place = folder.find(folder.root(root), name)
+    with Store.open(place.database) as store:
+        found = rescored(store, name, config, label)
+    if as_json:
+        _print_json(found)
+        return
+    typer.echo(f"rewarded {found['rewarded']} of {found['finished']} finished trials as {label}")
+    typer.echo(f"see the best with  nas top {name} --rewards {label}")
 
 
 @app.command()

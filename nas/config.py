@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
@@ -19,7 +19,7 @@ from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
 from nas.objectives import Objective, check_objectives, spelled_out
-from nas.reward_config import MetricReward, RewardConfig
+from nas.reward_config import MetricReward, RewardConfig, with_kind
 from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
@@ -182,8 +182,8 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
     """The inverse of `to_json`, and the way from YAML's data. Raises Refused."""
     if isinstance(data.get("space"), str):
         data = data | {"space": {"preset": data["space"]}}
-    if isinstance(data.get("reward"), Mapping):
-        data = data | {"reward": {"kind": "metric", **data["reward"]}}
+    if "reward" in data:
+        data = data | {"reward": with_kind(data["reward"])}
     if "objectives" in data:
         data = data | {"objectives": spelled_out(data["objectives"])}
     config = validate(CampaignConfig, data)

@@ -59,11 +59,24 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     }
 
 
-def top(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
-    """The best finished trials with their final metrics, best first."""
+def top(store: Store, name: str, limit: int, label: str | None = None) -> list[dict[str, Any]]:
+    """The best finished trials with their final metrics, best first.
+
+    By the rewards that the controller was told, or by those of a label. Raises UnknownLabel.
+    """
+    ranked = (
+        [(trial, trial.reward) for trial in store.top(name, limit)]
+        if label is None
+        else store.rescored(name, label, limit)
+    )
     return [
-        {"rank": rank, **_brief(trial), "metrics": final_metrics(store.metrics(name, trial.number))}
-        for rank, trial in enumerate(store.top(name, limit), start=1)
+        {
+            "rank": rank,
+            **_brief(trial),
+            "reward": reward,
+            "metrics": final_metrics(store.metrics(name, trial.number)),
+        }
+        for rank, (trial, reward) in enumerate(ranked, start=1)
     ]
 
 

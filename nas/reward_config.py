@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -145,6 +146,14 @@ Constrained: TypeAlias = SoftReward | HardReward | AbsoluteReward
 
 RewardConfig: TypeAlias = MetricReward | Constrained | BySizeReward
 """Told apart by `kind`; without one it is a `metric`."""
+
+REWARD: Final[Any] = Annotated[RewardConfig, Field(discriminator="kind")]
+"""The type as pydantic takes it."""
+
+
+def with_kind(words: Any) -> Any:
+    """The words of a config, with the kind that they may leave out."""
+    return {"kind": "metric", **words} if isinstance(words, Mapping) else words
 
 
 def _check(config: Constrained) -> None:

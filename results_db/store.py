@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from results_db import queries
+from results_db import queries, reward_sets
 from results_db.database import Access, Database
 from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
 from results_db.fence import Holder, claim
@@ -19,6 +19,7 @@ from results_db.records import (
     AttemptRecord,
     CampaignRecord,
     FenceRecord,
+    Json,
     MetricRecord,
     NewCampaign,
     TrialRecord,
@@ -89,6 +90,20 @@ class Store:
                     token=0,
                 )
             )
+
+    def rescore(self, name: str, label: str, rule: Mapping[str, Json], rewards: Mapping[int, float]) -> None:
+        """Store rewards by trial number as a set beside those that the controller was told.
+
+        A set of the same label and rule is brought up to date. Raises LabelTaken, UnknownCampaign. Needs no
+        lease: it touches nothing that a driver reads or writes.
+        """
+        with self._campaign(name) as (session, row):
+            reward_sets.put(session, row, label, rule, rewards)
+
+    def rescored(self, name: str, label: str, limit: int) -> tuple[tuple[TrialRecord, float], ...]:
+        """The trials of highest reward in such a set, with it, best first; raises UnknownLabel."""
+        with self._campaign(name) as (session, row):
+            return reward_sets.top(session, row, label, limit)
 
     def take(self, name: str, *, lease_seconds: float = LEASE_SECONDS, me: Holder | None = None) -> Writer:
         """Become the one driver of a campaign; raises CampaignBusy, UnknownCampaign.
