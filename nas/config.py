@@ -18,6 +18,7 @@ from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
+from nas.limits import Limits
 from nas.objectives import Objective, check_objectives, spelled_out
 from nas.reward_config import MetricReward, RewardConfig, with_kind
 from nas.rules import CampaignRules
@@ -25,10 +26,11 @@ from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
 from nas.stopping import HalvingConfig
 from nas.validation import adapter, validate
+from nas.warm_start import Start, check_starts, named
 from proxy_trainer.config import ProxyConfig
 from search_space.trial import FailureKind
 
-LATER: Final = ("objectives",)
+LATER: Final = ("limits", "objectives", "warm_start")
 """Keys that came after the first campaigns: left out where they say nothing, so that hashes stay."""
 
 
@@ -72,6 +74,7 @@ class FailureConfig:
 class CampaignConfig:
     """Everything that decides what a campaign does.
 
+    `limits`: what a genome may cost to be tried. `warm_start`: the genomes that are tried first.
     `objectives`: what the controller is told; without any, the reward. `keep_weights`: of how many of the
     best trials the proxy's weights are kept. `database`: a SQLAlchemy URL, or None for SQLite in the
     campaign's folder; it is never stored in the database.
@@ -83,6 +86,8 @@ class CampaignConfig:
     seed: int = 0
     space: SpaceConfig
     controller: Annotated[ControllerConfig, Field(discriminator="kind")]
+    limits: Limits | None = None
+    warm_start: tuple[Start, ...] = ()
     evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
     reward: Annotated[RewardConfig, Field(discriminator="kind")] = MetricReward()
     objectives: tuple[Objective, ...] = ()
@@ -105,6 +110,7 @@ class CampaignConfig:
             self._check_stopping(self.stopping)
         if isinstance(self.controller, ListedConfig):
             self._check_listed(self.controller)
+        check_starts(self.warm_start, self.budget.trials, self.space.build(), self.limits)
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
 
@@ -137,12 +143,16 @@ class CampaignConfig:
             )
 
     def _check_listed(self, listed: ListedConfig) -> None:
+        if self.warm_start:
+            raise ValueError("warm_start: the listed controller has its own genomes, expected none here")
         space = self.space.build()
         for place, text in enumerate(listed.genomes):
             try:
-                space.from_text(text)
+                genome = space.from_text(text)
             except ValueError as error:
                 raise ValueError(f"controller: genomes[{place}]: {error}") from error
+            if self.limits is not None and (excess := self.limits.excess(genome)):
+                raise ValueError(f"controller: genomes[{place}]: {excess}")
 
     @property
     def rules(self) -> CampaignRules:
@@ -187,7 +197,7 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
     if "objectives" in data:
         data = data | {"objectives": spelled_out(data["objectives"])}
     config = validate(CampaignConfig, data)
-    return dataclasses.replace(config, space=config.space.resolved())
+    return dataclasses.replace(config, space=config.space.resolved(), warm_start=named(config.warm_start))
 
 
 def _sqlite_from(url: str | None, base: Path) -> str | None:

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from controller.config import SearchSpace, build
+from controller.cost_gate import CostGate
 from controller.listed import ListedConfig
 from controller.nsga2 import Nsga2Config
 from controller.protocol import Controller, Outcome, Pending, Proposal
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
+from controller.warm_start import WarmStart
 from search_space.catalog import space_by_name
 from search_space.trial import FailureKind
 
@@ -28,6 +30,19 @@ Factory: TypeAlias = Callable[[SearchSpace[Any]], Controller[Any]]
 def listed(space: SearchSpace[Any]) -> Controller[Any]:
     draws = (space.sample(np.random.default_rng(seed)) for seed in range(50))
     return build(ListedConfig(genomes=tuple(map(space.to_text, draws))), space)
+
+
+def odd(space: SearchSpace[Any]) -> Callable[[Any], bool]:
+    """Half of the networks are affordable, by a hash."""
+    return lambda genome: bool(zlib.crc32(space.fingerprint(genome).encode()) % 2)
+
+
+def warm(space: SearchSpace[Any]) -> Controller[Any]:
+    """Evolution without repeats, begun with 15 affordable networks, behind a gate: as a campaign has it."""
+    draws = (space.sample(np.random.default_rng([9, seed])) for seed in range(60))
+    texts = {space.fingerprint(genome): space.to_text(genome) for genome in draws if odd(space)(genome)}
+    inner = build(RegularizedEvolutionConfig(population=10, tournament=4), space)
+    return CostGate(WarmStart(inner, space, list(texts.values())[:15]), odd(space))
 
 
 CONTROLLERS: dict[str, Factory] = {
@@ -40,6 +55,10 @@ CONTROLLERS: dict[str, Factory] = {
     "evolution, no repeats": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4), space
     ),
+    "evolution behind a gate": lambda space: CostGate(
+        build(RegularizedEvolutionConfig(population=10, tournament=4, no_repeats=False), space), odd(space)
+    ),
+    "evolution, warm, no repeats, behind a gate": warm,
     "nsga2": lambda space: build(Nsga2Config(population=10, no_repeats=False), space),
     "nsga2, no repeats": lambda space: build(Nsga2Config(population=10), space),
     "nsga2, two objectives": lambda space: build(Nsga2Config(population=10), space),

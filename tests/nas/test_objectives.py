@@ -56,7 +56,7 @@ def test_a_name_alone_means_that_more_is_better(words: Words) -> None:
         ({"objectives": ["AP", "flopz"]}, ["objectives: metric='flopz'", "did you mean 'flops'?"]),
         ({"objectives": ["AP", "AP"]}, ["objectives: 'AP' is named twice"]),
         ({"objectives": "AP"}, ["objectives", "expected a list"]),
-        ({"objectives": [{"metric": "AP", "better": "fewer"}]}, ["objectives[0].better", "'fewer'"]),
+        ({"objectives": [{"metric": "AP", "better": "fewer"}]}, ["objectives[0].better", '"fewer"']),
         ({"objectives": [{"metric": "AP", "bettr": "less"}]}, ["objectives[0].bettr", "'better'"]),
         (
             {"controller": {"kind": "regularized_evolution"}},
