@@ -97,6 +97,5 @@ class Nsga2(Generic[G]):
 
     def _tournament(self, rng: np.random.Generator) -> Outcome[G]:
         """The better of two that are drawn with replacement; of equals the first."""
-        first, second = rng.integers(len(self._population), size=2).tolist()
-        wins = (self._ranks[second], -self._crowding[second]) < (self._ranks[first], -self._crowding[first])
-        return self._population[second if wins else first]
+        drawn: list[int] = rng.integers(len(self._population), size=2).tolist()
+        return self._population[min(drawn, key=lambda place: (self._ranks[place], -self._crowding[place]))]

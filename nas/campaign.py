@@ -191,17 +191,9 @@ class Campaign(Generic[G]):
             if trial.number in self._in_flight:
                 self._in_flight[trial.number].failures[attempt.failure.kind] += 1
         ended = [(trial.finish_order, trial) for trial in trials.values() if trial.finish_order is not None]
-        metrics = self._measured()
+        metrics = self._writer.final({each.metric for each in self._rules.objectives})
         for _, trial in sorted(ended, key=itemgetter(0)):
             self._tell(trial, self._pending(trial), metrics.get(trial.number, {}))
-
-    def _measured(self) -> Mapping[int, Mapping[str, float]]:
-        """By trial, the metrics of its measurement that are objectives."""
-        found: dict[int, dict[str, float]] = {}
-        if self._rules.objectives:
-            for metric in self._writer.final({each.metric for each in self._rules.objectives}):
-                found.setdefault(metric.number, {})[metric.name] = metric.value
-        return found
 
     def _pending(self, trial: TrialRecord) -> Pending[G]:
         # From the text also when the genome is at hand, so that a rebuilt controller is told the same.
@@ -288,7 +280,6 @@ class Campaign(Generic[G]):
         self._tell(stored, pending, metrics)
 
     def _tell(self, trial: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
-        """Tell the controller; of a finished trial `metrics` has the objectives, where there are any."""
         self._told += 1
         if trial.reward is not None:
             if self._best is None or trial.reward > self._best[0]:

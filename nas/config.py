@@ -20,7 +20,7 @@ from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
 from nas.limits import Limits
 from nas.objectives import Objective, check_objectives, spelled_out
-from nas.reward_config import MetricReward, RewardConfig, with_kind
+from nas.reward_config import PlainReward, RewardConfig, with_kind
 from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
@@ -89,7 +89,7 @@ class CampaignConfig:
     limits: Limits | None = None
     warm_start: tuple[Start, ...] = ()
     evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
-    reward: Annotated[RewardConfig, Field(discriminator="kind")] = MetricReward()
+    reward: Annotated[RewardConfig, Field(discriminator="kind")] = PlainReward()
     objectives: tuple[Objective, ...] = ()
     runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
     budget: Budget

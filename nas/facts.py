@@ -87,12 +87,18 @@ def front(store: Store, config: CampaignConfig) -> list[dict[str, Any]]:
     of highest reward.
     """
     finished = [each for each in store.trials(config.name) if each.reward is not None]
-    metrics: dict[int, dict[str, float]] = {}
-    for metric in store.final(config.name, {each.metric for each in config.objectives}):
-        metrics.setdefault(metric.number, {})[metric.name] = metric.value
+    metrics = store.final(config.name, {each.metric for each in config.objectives})
     points = [values(config.objectives, metrics.get(each.number, {})) or (each.reward,) for each in finished]
-    rows = first_front(np.array(points, float)) if points else []
-    return [{**_brief(finished[row]), "objectives": metrics.get(finished[row].number, {})} for row in rows]
+    rows: list[int] = first_front(np.array(points, float)).tolist() if points else []
+    return [
+        {
+            **_brief(finished[row]),
+            "objectives": {
+                each.metric: metrics[finished[row].number][each.metric] for each in config.objectives
+            },
+        }
+        for row in rows
+    ]
 
 
 def trial(store: Store, name: str, number: int) -> dict[str, Any]:

@@ -43,13 +43,11 @@ def rescore(store: Store, name: str, config: RewardConfig, label: str) -> dict[s
     finished = [trial.number for trial in store.trials(name) if trial.reward is not None]
     if not finished:
         raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to reward")
-    metrics: dict[int, dict[str, float]] = {number: {} for number in finished}
-    for metric in store.final(name, config.needs):
-        metrics[metric.number][metric.name] = metric.value
+    metrics = store.final(name, config.needs)
     rewards: dict[int, float] = {}
     for number in finished:
         try:
-            rewards[number] = reward(config, metrics[number])
+            rewards[number] = reward(config, metrics.get(number, {}))
         except (NoReward, NotFinite):
             continue
     if not rewards:

@@ -11,7 +11,7 @@ from nas.reward_config import (
     BySizeReward,
     Constrained,
     HardReward,
-    MetricReward,
+    PlainReward,
     RewardConfig,
     SoftReward,
 )
@@ -28,7 +28,7 @@ class NotFinite(ValueError):
 def reward(config: RewardConfig, metrics: Mapping[str, float]) -> float:
     """The reward of a measurement's metrics; raises NoReward and NotFinite."""
     match config:
-        case MetricReward():
+        case PlainReward():
             return finite(config.metric, metrics)
         case BySizeReward():
             return _by_size(config, metrics)

@@ -11,12 +11,12 @@ from pydantic import Field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricReward:
+class PlainReward:
     """The reward is this metric, as it is. Its kind need not be written, and is not stored."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    kind: Annotated[Literal["metric"], Field(exclude=True)] = "metric"
+    kind: Annotated[Literal["plain"], Field(exclude=True)] = "plain"
     metric: str = "AP"
 
     @property
@@ -144,8 +144,8 @@ class BySizeReward:
 Constrained: TypeAlias = SoftReward | HardReward | AbsoluteReward
 """A metric weighed against a cost: any other metric, such as flops, parameters or memory_mb."""
 
-RewardConfig: TypeAlias = MetricReward | Constrained | BySizeReward
-"""Told apart by `kind`; without one it is a `metric`."""
+RewardConfig: TypeAlias = PlainReward | Constrained | BySizeReward
+"""Told apart by `kind`; without one it is `plain`."""
 
 REWARD: Final[Any] = Annotated[RewardConfig, Field(discriminator="kind")]
 """The type as pydantic takes it."""
@@ -153,7 +153,7 @@ REWARD: Final[Any] = Annotated[RewardConfig, Field(discriminator="kind")]
 
 def with_kind(words: Any) -> Any:
     """The words of a config, with the kind that they may leave out."""
-    return {"kind": "metric", **words} if isinstance(words, Mapping) else words
+    return {"kind": "plain", **words} if isinstance(words, Mapping) else words
 
 
 def _check(config: Constrained) -> None:

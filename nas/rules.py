@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nas.objectives import Objective
-from nas.reward_config import MetricReward, RewardConfig
+from nas.reward_config import PlainReward, RewardConfig
 from nas.stopping import HalvingConfig
 from search_space.trial import FailureKind
 
@@ -22,7 +22,7 @@ class CampaignRules:
     """
 
     trials: int
-    reward: RewardConfig = field(default_factory=MetricReward)
+    reward: RewardConfig = field(default_factory=PlainReward)
     objectives: tuple[Objective, ...] = ()
     retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
     stopping: HalvingConfig | None = None

@@ -67,14 +67,15 @@ def metrics(session: Session, campaign_id: int, number: int | None = None) -> tu
     return tuple(row.record() for row in session.scalars(rows))
 
 
-def final(session: Session, campaign_id: int, names: Collection[str]) -> tuple[MetricRecord, ...]:
-    """These metrics of the measurements that ended trials, by number and name."""
-    rows = (
-        select(MetricRow)
-        .where(MetricRow.campaign_id == campaign_id, MetricRow.name.in_(names), MetricRow.final)
-        .order_by(MetricRow.number, MetricRow.name)
+def final(session: Session, campaign_id: int, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
+    """By trial: these metrics of the measurement that ended it, where it has any of them."""
+    rows = select(MetricRow).where(
+        MetricRow.campaign_id == campaign_id, MetricRow.name.in_(names), MetricRow.final
     )
-    return tuple(row.record() for row in session.scalars(rows))
+    found: dict[int, dict[str, float]] = {}
+    for metric in (row.record() for row in session.scalars(rows)):
+        found.setdefault(metric.number, {})[metric.name] = metric.value
+    return found
 
 
 def intermediate(session: Session, campaign_id: int, name: str) -> tuple[MetricRecord, ...]:

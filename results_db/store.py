@@ -171,8 +171,8 @@ class Store:
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
 
-    def final(self, name: str, metrics: Collection[str]) -> tuple[MetricRecord, ...]:
-        """These metrics of the measurements that ended trials, by number and name."""
+    def final(self, name: str, metrics: Collection[str]) -> Mapping[int, Mapping[str, float]]:
+        """By trial: these metrics of the measurement that ended it, where it has any of them."""
         with self._campaign(name) as (session, row):
             return queries.final(session, row.id, metrics)
 

@@ -70,8 +70,8 @@ class Writer:
         with self._database.transaction() as session:
             return queries.intermediate(session, self._id, name)
 
-    def final(self, names: Collection[str]) -> tuple[MetricRecord, ...]:
-        """These metrics of the measurements that ended trials, by number and name."""
+    def final(self, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
+        """By trial: these metrics of the measurement that ended it, where it has any of them."""
         with self._database.transaction() as session:
             return queries.final(session, self._id, names)
 

@@ -42,7 +42,8 @@ def warm(space: SearchSpace[Any]) -> Controller[Any]:
     draws = (space.sample(np.random.default_rng([9, seed])) for seed in range(60))
     texts = {space.fingerprint(genome): space.to_text(genome) for genome in draws if odd(space)(genome)}
     inner = build(RegularizedEvolutionConfig(population=10, tournament=4), space)
-    return CostGate(WarmStart(inner, space, list(texts.values())[:15]), odd(space))
+    otherwise = build(RandomSearchConfig(), space)
+    return CostGate(WarmStart(inner, space, list(texts.values())[:15]), otherwise, odd(space))
 
 
 CONTROLLERS: dict[str, Factory] = {
@@ -56,7 +57,9 @@ CONTROLLERS: dict[str, Factory] = {
         RegularizedEvolutionConfig(population=10, tournament=4), space
     ),
     "evolution behind a gate": lambda space: CostGate(
-        build(RegularizedEvolutionConfig(population=10, tournament=4, no_repeats=False), space), odd(space)
+        build(RegularizedEvolutionConfig(population=10, tournament=4, no_repeats=False), space),
+        build(RandomSearchConfig(no_repeats=False), space),
+        odd(space),
     ),
     "evolution, warm, no repeats, behind a gate": warm,
     "nsga2": lambda space: build(Nsga2Config(population=10, no_repeats=False), space),

@@ -70,7 +70,7 @@ def reference(space: Bitstrings, trials: int, size: int, objectives: int) -> lis
     """Steady-state NSGA-II as Durillo et al. 2009 describe it, one worker, a generator a trial."""
 
     def tournament() -> Solution:
-        a, b = (population[i] for i in rng.integers(len(population), size=2))
+        a, b = (population[int(i)] for i in rng.integers(len(population), size=2))
         if a.rank != b.rank:
             return a if a.rank < b.rank else b
         return b if b.crowding > a.crowding else a

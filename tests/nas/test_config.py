@@ -94,7 +94,7 @@ def test_a_config_that_was_stored_keeps_reading_and_keeps_its_hash(words: Words)
     "reward",
     [
         {"metric": "AP50"},
-        {"kind": "metric", "metric": "AP50"},
+        {"kind": "plain", "metric": "AP50"},
         {"kind": "soft", "cost": "flops", "target": 3e7},
         {"kind": "hard", "metric": "AP75", "cost": "parameters", "target": 20_000_000},
         {"kind": "absolute", "cost": "flops", "target": 3e7, "beta": -0.3},
@@ -106,11 +106,11 @@ def test_rewards_read_back_as_the_same(words: Words, reward: Words) -> None:
     assert from_json(json.loads(json.dumps(config.to_json()))) == config
     assert config.rules.reward == config.reward
     assert config.hash != from_json(words).hash
-    assert config.reward.kind == reward.get("kind", "metric")
+    assert config.reward.kind == reward.get("kind", "plain")
 
 
-def test_a_metric_reward_is_the_same_with_its_kind_and_without(words: Words) -> None:
-    named = from_json(words | {"reward": {"kind": "metric", "metric": "AP50"}})
+def test_a_plain_reward_is_the_same_with_its_kind_and_without(words: Words) -> None:
+    named = from_json(words | {"reward": {"kind": "plain", "metric": "AP50"}})
 
     assert named.hash == from_json(words | {"reward": {"metric": "AP50"}}).hash
     assert named.to_json()["reward"] == {"metric": "AP50"}

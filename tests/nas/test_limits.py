@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from controller.cost_gate import NothingAffordable
+from controller.protocol import Outcome, Pending
 from nas.config import from_json
+from nas.controllers import controller_of
 from nas.limits import Limits
-from search_space.catalog import MOBILE_49, R0_SP53, SPINENET_49
+from search_space.catalog import SPINENET_49, genome_by_name
 from search_space.genome import Genome
 
 Nas = Callable[..., Any]
@@ -19,13 +23,14 @@ Written = Callable[..., Path]
 Words = dict[str, Any]
 
 
-@pytest.mark.parametrize("genome", [SPINENET_49, R0_SP53, MOBILE_49], ids=["49", "53", "mobile"])
+@pytest.mark.parametrize("name", ["spinenet-49", "r0-sp53", "spinenet-mobile-49"])
 @pytest.mark.parametrize(
     ("word", "fact"),
     [("max_flops", "flops"), ("max_parameters", "params"), ("max_memory", "training_memory")],
 )
-def test_a_limit_is_what_nas_cost_says(nas: Nas, genome: Genome, word: str, fact: str) -> None:
-    cost = json.loads(nas("cost", genome.to_text(), "--json").out)["detector"][fact]
+def test_a_limit_is_what_nas_cost_says(nas: Nas, name: str, word: str, fact: str) -> None:
+    genome = genome_by_name(name)
+    cost = json.loads(nas("cost", name, "--json").out)["detector"][fact]
     assert Limits(**{word: float(cost)}).keeps(genome)
     assert not Limits(**{word: cost - 1.0}).keeps(genome)
     assert Limits(**{word: cost - 1.0}).excess(genome) == f"{cost:,} is more than {word}={cost - 1:,}"
@@ -55,6 +60,28 @@ def test_no_trial_costs_more(nas: Nas, written: Written, words: Words, controlle
     assert any("too_costly" in note for note in notes)
     without = from_json(words | {"controller": kind | population})
     assert from_json(words | changes).hash != without.hash
+
+
+@pytest.mark.parametrize("kind", ["random_search", "nsga2"])
+def test_when_all_that_is_affordable_was_tried_nothing_is_tried_again(words: Words, kind: str) -> None:
+    tiny = {"stem": [{"level": 2}, {"level": 2}], "intermediates": {"3": 1}, "outputs": [3, 4]}
+    config = from_json(words | {"space": tiny, "controller": {"kind": kind}, "limits": {"max_flops": 67e9}})
+    space, limits = config.space.build(), config.limits
+    assert limits is not None
+    drawn = [space.sample(np.random.default_rng(seed)) for seed in range(500)]
+    networks = {space.fingerprint(genome): genome for genome in drawn}
+    cheap = [genome for genome in networks.values() if limits.keeps(genome)]
+    assert 1 < len(cheap) < len(networks)
+    controller = controller_of(config, space)
+    for number, genome in enumerate(cheap[:-1]):
+        controller.tell(Outcome(number, genome, {}, (0.5,)))
+
+    last = controller.ask(np.random.default_rng(0), ())
+
+    assert last is not None
+    assert space.fingerprint(last.genome) == space.fingerprint(cheap[-1])
+    with pytest.raises(NothingAffordable):
+        controller.ask(np.random.default_rng(0), [Pending(99, cheap[-1], {})])
 
 
 def test_limits_that_no_genome_keeps(nas: Nas, written: Written) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from nas.config_file import ConfigError
 from nas.rescore import rule
-from nas.reward_config import BySizeReward, HardReward, MetricReward, RewardConfig, SoftReward
+from nas.reward_config import BySizeReward, HardReward, PlainReward, RewardConfig, SoftReward
 
 Nas = Callable[..., Any]
 Written = Callable[..., Path]
@@ -23,8 +23,8 @@ CHEAP = "kind: soft, cost: flops, target: 2e7, alpha: -0.5, beta: -0.5"
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        ("AP50", MetricReward(metric="AP50")),
-        ("metric: AP50", MetricReward(metric="AP50")),
+        ("AP50", PlainReward(metric="AP50")),
+        ("metric: AP50", PlainReward(metric="AP50")),
         ("kind: hard, cost: flops, target: 1e8", HardReward(cost="flops", target=1e8)),
         ("{kind: soft, cost: flops, target: 3}", SoftReward(cost="flops", target=3.0)),
         (" {kind: by_size, small: 2}", BySizeReward(small=2.0)),
@@ -111,17 +111,19 @@ def test_the_facts_and_a_second_time(nas: Nas, written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "label", "told"),
+    ("reward", "label", "told"),
     [
         ("APP", "x", ["no trial has this reward", "no metric 'APP' in the measurement, it has: AP, AP50"]),
         ("kind: by_size", "x", ["none of AP_small, AP_medium, AP_large"]),
         ("AP50", "a b", ["--as 'a b'", "letters"]),
     ],
 )
-def test_rewards_that_can_not_be(nas: Nas, written: Written, words: str, label: str, told: list[str]) -> None:
+def test_rewards_that_can_not_be(
+    nas: Nas, written: Written, reward: str, label: str, told: list[str]
+) -> None:
     nas("run", written())
 
-    ended = nas("rescore", "small", "--reward", words, "--as", label)
+    ended = nas("rescore", "small", "--reward", reward, "--as", label)
 
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended
     assert all(word in ended.err for word in told), ended.err

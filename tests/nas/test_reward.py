@@ -16,7 +16,7 @@ from nas.reward_config import (
     BySizeReward,
     Constrained,
     HardReward,
-    MetricReward,
+    PlainReward,
     RewardConfig,
     SoftReward,
 )
@@ -29,9 +29,9 @@ ABSOLUTE = AbsoluteReward(cost="flops", target=2e8)
 
 def test_the_reward_is_the_metric_as_it_is() -> None:
     metrics = {"AP": 0.1 + 0.2, "AP50": 0.5}
-    assert reward(MetricReward(), metrics) == 0.1 + 0.2
-    assert reward(MetricReward(metric="AP50"), metrics) == 0.5
-    assert reward(MetricReward(), {"AP": -1.0}) == -1.0
+    assert reward(PlainReward(), metrics) == 0.1 + 0.2
+    assert reward(PlainReward(metric="AP50"), metrics) == 0.5
+    assert reward(PlainReward(), {"AP": -1.0}) == -1.0
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_weights_are_shared_out_over_the_sizes_that_there_are() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_no_number_is_no_reward(value: float) -> None:
     with pytest.raises(NotFinite, match=f"reward: AP={value}, expected a finite number"):
-        reward(MetricReward(), {"AP": value})
+        reward(PlainReward(), {"AP": value})
     with pytest.raises(NotFinite, match=f"reward: flops={value}, expected a finite number"):
         reward(SOFT, {"AP": 0.1, "flops": value})
     with pytest.raises(NotFinite, match=f"reward: AP_small={value}, expected a finite number"):
@@ -107,9 +107,9 @@ def test_a_reward_that_no_number_can_hold() -> None:
 
 def test_a_missing_metric_is_no_reward() -> None:
     with pytest.raises(NoReward, match=r"reward: no metric 'AR' in the measurement, it has: AP, loss"):
-        reward(MetricReward(metric="AR"), {"loss": 1.0, "AP": 0.1})
+        reward(PlainReward(metric="AR"), {"loss": 1.0, "AP": 0.1})
     with pytest.raises(NoReward, match=r"it has: none"):
-        reward(MetricReward(), {})
+        reward(PlainReward(), {})
     with pytest.raises(NoReward, match=r"no metric 'flops' in the measurement, it has: AP$"):
         reward(HARD, {"AP": 0.1})
 
@@ -123,18 +123,18 @@ def test_what_a_product_makes_no_sense_of_is_no_reward() -> None:
     assert reward(ABSOLUTE, {"AP": -0.1, "flops": 4e8}) == pytest.approx(-0.2)
 
 
-@pytest.mark.parametrize("rule", [MetricReward(metric="AP50"), SOFT, HARD, ABSOLUTE, BySizeReward(large=0)])
+@pytest.mark.parametrize("rule", [PlainReward(metric="AP50"), SOFT, HARD, ABSOLUTE, BySizeReward(large=0)])
 def test_every_rule_survives_text(rule: RewardConfig) -> None:
     words = ADAPTER.dump_python(rule, mode="json")
-    assert ADAPTER.validate_python({"kind": "metric"} | words) == rule
-    assert ("kind" in words) == (not isinstance(rule, MetricReward))
+    assert ADAPTER.validate_python({"kind": "plain"} | words) == rule
+    assert ("kind" in words) == (not isinstance(rule, PlainReward))
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ({"kind": "metric", "metrics": "AP"}, "metrics"),
-        ({"kind": "metric", "target": 3}, "target"),
+        ({"kind": "plain", "metrics": "AP"}, "metrics"),
+        ({"kind": "plain", "target": 3}, "target"),
         ({"kind": "hard", "cost": "flops", "target": 1.0, "alpha": -1.0}, "alpha"),
         ({"kind": "soft", "target": 1.0}, "cost"),
         ({"kind": "soft", "cost": "flops", "target": 0.0}, "target=0.0, expected more than 0"),

@@ -115,7 +115,7 @@ def test_warm_gated_and_resumed_is_the_same_campaign(nas: Nas, written: Written,
     from nas.runners import serial
     from proxy_trainer.synthetic import SyntheticConfig, SyntheticEvaluator
 
-    wrapped = {"warm_start": ["r0-sp53"], "limits": {"max_flops": 84e9}, "budget": {"trials": 20}}
+    wrapped = {"warm_start": ["spinenet-49"], "limits": {"max_flops": 86e9}, "budget": {"trials": 20}}
     config = load(written(wrapped))
     create(config, tmp_path / "campaigns")
 
