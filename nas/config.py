@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from controller.config import ControllerConfig
+from controller.config import ControllerConfig, resolved
 from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
@@ -28,6 +28,7 @@ from nas.stopping import HalvingConfig
 from nas.validation import adapter, validate
 from nas.warm_start import Start, check_starts, named
 from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import Split
 from search_space.trial import FailureKind
 
 LATER: Final = ("limits", "objectives", "warm_start")
@@ -45,6 +46,22 @@ class Budget:
     def __post_init__(self) -> None:
         if not 1 <= self.trials <= 10_000_000:
             raise ValueError(f"trials={self.trials}, expected 1 to 10000000")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalistsConfig:
+    """A campaign's end: its best `top` trained again with `seeds` new seeds each, for the confirm split."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    top: int = 10
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top <= 1000 or not 2 <= self.seeds <= 100:
+            raise ValueError(
+                f"finalists: top={self.top}, seeds={self.seeds}, expected 1 to 1000, and 2 to 100 seeds"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +111,7 @@ class CampaignConfig:
     runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
     budget: Budget
     stopping: HalvingConfig | None = None
+    finalists: FinalistsConfig | None = None
     failures: FailureConfig = FailureConfig()
     keep_weights: int = 3
     database: str | None = None
@@ -177,7 +195,9 @@ class CampaignConfig:
     def hash(self) -> str:
         """Equal exactly when two campaigns would search the same: name and runner don't count."""
         whole = self.to_json()
-        del whole["name"], whole["runner"]
+        del whole["name"], whole["runner"], whole["finalists"]  # none of them changes what is searched
+        if whole["evaluator"].get("judge") == Split.REWARD:
+            del whole["evaluator"]["judge"]  # as before there was a choice
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -197,7 +217,13 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
     if "objectives" in data:
         data = data | {"objectives": spelled_out(data["objectives"])}
     config = validate(CampaignConfig, data)
-    return dataclasses.replace(config, space=config.space.resolved(), warm_start=named(config.warm_start))
+    controller = resolved(config.controller, config.budget.trials)
+    return dataclasses.replace(
+        config,
+        space=config.space.resolved(),
+        controller=controller,
+        warm_start=named(config.warm_start),
+    )
 
 
 def _sqlite_from(url: str | None, base: Path) -> str | None:

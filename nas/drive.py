@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from nas import engine_noise, facts, launch, progress
+from nas import engine_noise, facts, finalists, launch, progress
+from nas.config import FinalistsConfig
 from nas.errors import INTERRUPTED
 from nas.report import print_end
 
@@ -26,3 +27,12 @@ def drive(root: Path, name: str, go_on: str) -> None:
             typer.echo(f"stopped; go on with: {go_on}", err=True)
             raise typer.Exit(INTERRUPTED) from None
         print_end(Console(highlight=False), name, facts.top(driven.store, name, 5))
+
+
+def drive_finalists(root: Path, name: str, wanted: FinalistsConfig | None) -> None:
+    """Train a campaign's finalists, or go on with them, and show where they stand."""
+    made = finalists.prepare(root, name, wanted)
+    drive(root, made.name, go_on=f"nas finalists {name}")
+    found = finalists.standing(root, name)
+    if found:
+        finalists.print_finalists(Console(highlight=False), name, finalists.finalist_facts(found))

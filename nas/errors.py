@@ -25,6 +25,7 @@ def expected() -> tuple[type[Exception], ...]:
     from nas.launch import DataChanged
     from nas.reward import NoReward, NotFinite
     from nas.runners.worker import RunnerError
+    from nas.simulation.run import MissingPackage
     from nas.validation import Refused
     from proxy_trainer.data.errors import CacheError, DataError
     from proxy_trainer.protocol import TrialFailed
@@ -47,6 +48,7 @@ def expected() -> tuple[type[Exception], ...]:
         InvalidGenome,
         InvalidSpace,
         InvalidSpec,
+        MissingPackage,
         NoMutation,
         NoReward,
         NotFinite,

@@ -204,10 +204,11 @@ def _data(config: CampaignConfig, cache: Path) -> _Data | None:
     from proxy_trainer.data.image_set import data_hash, open_split, split_record
 
     data, splits, recipe = config.evaluator.data, config.evaluator.splits, config.evaluator.recipe
-    train, reward = (
-        open_split(data, splits, split, recipe.resolution, cache) for split in (Split.TRAIN, Split.REWARD)
+    train, judged = (
+        open_split(data, splits, split, recipe.resolution, cache)
+        for split in (Split.TRAIN, config.evaluator.judge)
     )
-    return _Data(data_hash(train, reward), split_record(data, splits, cache))
+    return _Data(data_hash(train, judged), split_record(data, splits, cache))
 
 
 def _new(config: CampaignConfig, data: _Data | None) -> NewCampaign:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from proxy_trainer.data.config import CocoData, RenderedData, Splits
+from proxy_trainer.data.config import CocoData, RenderedData, Split, Splits
 from proxy_trainer.recipe import Recipe
 
 COCO_METRICS: Final = (
@@ -23,7 +23,8 @@ class ProxyConfig:
     """Train a small detector: on which data, divided how, by which recipe.
 
     `metrics`: what a trial measures, durations and memory included. `ranking`: those of them that are
-    told at every evaluation and the better the higher.
+    told at every evaluation and the better the higher. `judge` is the split that trials are judged by:
+    searches use the reward split, and finalists the confirm split, which no reward came from.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -39,6 +40,11 @@ class ProxyConfig:
     )
     splits: Splits = field(default_factory=Splits)
     recipe: Recipe = field(default_factory=Recipe)
+    judge: Literal[Split.REWARD, Split.CONFIRM] = Split.REWARD
+
+    def __post_init__(self) -> None:
+        if self.judge is Split.CONFIRM and not self.splits.confirm:
+            raise ValueError("judge: confirm, but splits: confirm=0, expected some images to judge by")
 
     @property
     def told_at(self) -> tuple[int, ...]:

@@ -55,7 +55,7 @@ class ProxyEvaluator:
         resolution = config.recipe.resolution
         self._train_set, self._reward_set = (
             open_split(config.data, config.splits, split, resolution, cache)
-            for split in (Split.TRAIN, Split.REWARD)
+            for split in (Split.TRAIN, config.judge)
         )
         self._provenance = {
             "code": code_version(),

@@ -17,6 +17,9 @@ def prepare(threads: int = 1) -> str:
     """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Our graphs leave Grappler nothing to improve: it takes a second a graph, and steps take as long
+    # with it as without (docs/performance.md).
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, enable=True)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search_space.crossover import crossover
 from search_space.decisions import Decisions
+from search_space.features import features
 from search_space.fingerprint import fingerprint
 from search_space.genome import MAX_LEVEL, MAX_NODES, MIN_LEVEL, BlockKind, Genome, Stem
 from search_space.matching import NoMatch, match_levels
@@ -184,6 +186,10 @@ class SpineNetSpace:
     def decisions(self) -> Decisions:
         """Genomes as sequences of masked decisions, for policies."""
         return Decisions(self)
+
+    def features(self, genome: Genome) -> NDArray[np.float64]:
+        """A vector of structural features, for surrogates."""
+        return features(genome)
 
     def fingerprint(self, genome: Genome) -> str:
         """Equal exactly when two genomes build the same network."""

@@ -13,9 +13,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
+from controller.bayesian import BayesianConfig
 from controller.config import SearchSpace, build
 from controller.cost_gate import CostGate
+from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import ListedConfig
+from controller.local_search import LocalSearchConfig
 from controller.nsga2 import Nsga2Config
 from controller.protocol import Controller, Outcome, Pending, Proposal
 from controller.random_search import RandomSearchConfig
@@ -53,6 +56,20 @@ CONTROLLERS: dict[str, Factory] = {
     "evolution": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4, no_repeats=False), space
     ),
+    "local search": lambda space: build(LocalSearchConfig(start=5, patience=10, no_repeats=False), space),
+    "local search, no repeats": lambda space: build(LocalSearchConfig(start=5, patience=10), space),
+    # Trusted whatever they predict: what is told here can't be learned.
+    "guided evolution": lambda space: build(
+        GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1, no_repeats=False),
+        space,
+    ),
+    "guided evolution, no repeats": lambda space: build(
+        GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1), space
+    ),
+    "bayesian": lambda space: build(
+        BayesianConfig(start=12, near=5, far=2, trust=-1, no_repeats=False), space
+    ),
+    "bayesian, no repeats": lambda space: build(BayesianConfig(start=12, near=5, far=2, trust=-1), space),
     "evolution, no repeats": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4), space
     ),
@@ -90,6 +107,9 @@ class Digits:
 
     def from_text(self, text: str) -> tuple[int, ...]:
         return tuple(map(int, text))
+
+    def features(self, genome: tuple[int, ...]) -> Any:
+        return np.concatenate([np.eye(8)[digit] for digit in genome])
 
     def check(self, genome: tuple[int, ...]) -> None:
         if not (len(genome) == 4 and all(type(digit) is int and 0 <= digit < 8 for digit in genome)):

@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
 from controller.config import ControllerConfig, build
+from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
 from controller.nsga2 import Nsga2, Nsga2Config
@@ -16,6 +17,9 @@ from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
 
 ADAPTER: TypeAdapter[ControllerConfig] = TypeAdapter(Annotated[ControllerConfig, Field(discriminator="kind")])
+
+
+SMALL = RegularizedEvolutionConfig(population=4, tournament=2, no_repeats=False)
 
 
 class Coin:
@@ -70,5 +74,7 @@ def test_built_by_type() -> None:
     assert isinstance(build(ListedConfig(genomes=("1",)), Coin()), Listed)
     assert isinstance(build(Nsga2Config(no_repeats=False), Coin()), Nsga2)
     assert isinstance(build(RandomSearchConfig(no_repeats=False), Coin()), RandomSearch)
-    assert isinstance(build(RegularizedEvolutionConfig(no_repeats=False), Coin()), RegularizedEvolution)
-    assert isinstance(build(RegularizedEvolutionConfig(), Coin()), NoRepeats)
+    assert isinstance(build(SMALL, Coin()), RegularizedEvolution)
+    assert isinstance(build(RegularizedEvolutionConfig().resolved(300), Coin()), NoRepeats)
+    with pytest.raises(TypeError, match="guided_evolution learns from vectors, and Coin has no `features`"):
+        build(GuidedEvolutionConfig().resolved(300), Coin())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from controller.protocol import Outcome, Pending, Proposal
-from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig, scaled
 from search_space.trial import FailureKind
 
 Bits = tuple[int, ...]
@@ -150,10 +150,9 @@ def test_impossible_settings_are_refused(population: int, tournament: int) -> No
         RegularizedEvolutionConfig(population=population, tournament=tournament)
 
 
-def test_the_defaults_are_the_papers() -> None:
-    # Real et al. 2019, section 4 (methods): P=100, S=25.
-    config = RegularizedEvolutionConfig()
-    assert (config.population, config.tournament) == (100, 25)
+def test_large_budgets_get_the_papers_sizes() -> None:
+    # Real et al. 2019, section 4 (methods): P=100, S=25, 20,000 models.
+    assert scaled(20_000) == (100, 25)
 
 
 def evolution(population: int, tournament: int) -> RegularizedEvolution[Bits]:
@@ -186,3 +185,24 @@ def parents(controller: RegularizedEvolution[Bits]) -> set[int | None]:
             case _:
                 found.add(None)
     return found
+
+
+@pytest.mark.parametrize(
+    ("trials", "sizes"),
+    [(20, (10, 2)), (100, (17, 4)), (300, (50, 12)), (600, (100, 25)), (14_000, (100, 25))],
+)
+def test_sizes_are_scaled_to_the_budget(trials: int, sizes: tuple[int, int]) -> None:
+    assert scaled(trials) == sizes
+    config = RegularizedEvolutionConfig().resolved(trials)
+    assert (config.population, config.tournament) == sizes
+
+
+def test_sizes_that_are_given_stay() -> None:
+    assert scaled(14_000, 30, None) == (30, 7)
+    assert scaled(100, None, 40) == (40, 40)
+    assert RegularizedEvolutionConfig(population=30, tournament=9).resolved(9).population == 30
+
+
+def test_sizes_must_be_resolved_before_it_is_built() -> None:
+    with pytest.raises(ValueError, match="not resolved"):
+        RegularizedEvolution(Bitstrings(), RegularizedEvolutionConfig())

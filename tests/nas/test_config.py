@@ -87,7 +87,7 @@ OLD: Words = {
 
 def test_a_config_that_was_stored_keeps_reading_and_keeps_its_hash(words: Words) -> None:
     assert from_json(OLD).hash == from_json(words).hash == "7ee6ff2261f867f9"
-    assert from_json(OLD).to_json() == OLD
+    assert from_json(OLD).to_json() == OLD | {"finalists": None}
 
 
 @pytest.mark.parametrize(

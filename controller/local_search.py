@@ -1,0 +1,87 @@
+"""Local search: try the neighbours of the best genome so far, in the order in which they are drawn.
+
+The strong simple baseline of White, Nolen and Savani, "Exploring the Loss Landscape in Neural
+Architecture Search", UAI 2021: stochastic hill climbing by single moves, begun anew where no
+neighbour was better for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Literal
+
+import numpy as np
+
+from controller.protocol import G, Outcome, Pending, Proposal, Space
+from search_space.trial import FailureKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSearchConfig:
+    """`start` random genomes, the best of which is climbed from; after `patience` failed moves, anew."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: Literal["local_search"] = "local_search"
+    start: int = 10
+    patience: int = 50
+    no_repeats: bool = True
+
+    def __post_init__(self) -> None:
+        if self.start < 1 or self.patience < 1:
+            raise ValueError(
+                f"local search: start={self.start}, patience={self.patience}, expected at least 1"
+            )
+
+
+class LocalSearch(Generic[G]):
+    """Moves to whatever was told to be better, at once: with many trials in flight neighbours of several
+    incumbents overlap.
+
+    A climb that saw `patience` outcomes without a better one ends; the next begins with `start` random
+    genomes, counted told and pending together. Trials that failed or were stopped early count as moves
+    that led nowhere.
+    """
+
+    def __init__(self, space: Space[G], config: LocalSearchConfig) -> None:
+        self._space = space
+        self._config = config
+        self._climb = 0
+        self._seen = 0
+        self._failed_moves = 0
+        self._top: Outcome[G] | None = None
+        self._height = float("-inf")
+
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G]:
+        """A neighbour of the incumbent, whose note names its number; a random genome where a climb starts."""
+        climb = {"climb": self._climb}
+        under_way = sum(trial.note.get("climb") == self._climb for trial in pending)
+        if self._top is None or self._seen + under_way < self._config.start:
+            return Proposal(self._space.sample(rng), climb)
+        child = self._space.mutate(self._top.genome, rng)
+        return Proposal(child, {**climb, "parents": [self._top.number]})
+
+    def tell(self, outcome: Outcome[G]) -> None:
+        """Climbs, or counts a move that led nowhere. Raises ValueError for several objectives."""
+        if not isinstance(outcome.result, FailureKind) and len(outcome.result) != 1:
+            raise ValueError(
+                f"local search: trial {outcome.number} has {len(outcome.result)} objectives, "
+                "expected 1; choose a controller for several"
+            )
+        if outcome.note.get("climb", self._climb) != self._climb:
+            return  # of a climb that was given up
+        self._seen += 1
+        if (
+            not isinstance(outcome.result, FailureKind)
+            and outcome.fidelity is None
+            and outcome.result[0] > self._height
+        ):
+            self._top, self._height = outcome, outcome.result[0]
+            self._failed_moves = 0
+        elif self._seen > self._config.start:
+            self._failed_moves += 1
+        if self._failed_moves >= self._config.patience:
+            self._climb += 1
+            self._seen = self._failed_moves = 0
+            self._top, self._height = None, float("-inf")

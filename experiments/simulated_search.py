@@ -1,0 +1,227 @@
+"""How many trials each controller needs, with 100 workers, on made-up landscapes of the SpineNet space.
+
+    python -m experiments.simulated_search --targets      the targets, before anything is searched
+    python -m experiments.simulated_search                what is missing (hours on 2 cores), then the report
+    python -m experiments.simulated_search --report       report what is there
+
+Five landscapes of each family and twenty seeds. A target is a quantile of the truth of a million random
+genomes; it is reached when the truth of the genome with the best value so far is there. What did not
+reach it within the budget is censored; medians and intervals are Kaplan-Meier's. These are simulations:
+they say nothing of AP. Writes experiments/results/simulated_targets.json and
+simulated_search.{jsonl,json,png}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import CensoredData, ecdf
+
+from controller.config import ControllerConfig, build, resolved
+from controller.guided_evolution import GuidedEvolutionConfig
+from controller.local_search import LocalSearchConfig
+from controller.random_search import RandomSearchConfig
+from controller.regularized_evolution import RegularizedEvolutionConfig
+from nas.simulation.clock import Weather, simulate
+from nas.simulation.landscapes import Landscape, LandscapeConfig
+from search_space.catalog import space_by_name
+from search_space.genome import Genome
+
+RESULTS = Path(__file__).parent / "results"
+TARGETS, ROWS = RESULTS / "simulated_targets.json", RESULTS / "simulated_search.jsonl"
+
+FAMILIES: tuple[Literal["motifs", "network"], ...] = ("motifs", "network")
+LANDSCAPES = range(100, 105)
+SEEDS = range(20)
+WORKERS, TRIALS = 100, 2000
+WEATHER = Weather(failures=0.03, stragglers=0.02)
+RANDOM = 1_000_000
+CHUNK = 20_000
+QUANTILES = (0.999, 0.9999, 0.99999)
+
+CONTROLLERS: dict[str, ControllerConfig] = {
+    "random": RandomSearchConfig(),
+    "evolution": RegularizedEvolutionConfig(),
+    "local": LocalSearchConfig(),
+    "guided": GuidedEvolutionConfig(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One simulated campaign."""
+
+    family: Literal["motifs", "network"]
+    landscape: int
+    controller: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Names it in the results."""
+        return f"{self.family}/{self.landscape}/{self.controller}/{self.seed}"
+
+
+def jobs() -> Iterator[Job]:
+    """Seed after seed, so that what is there is balanced whenever it is stopped."""
+    for seed in SEEDS:
+        for family in FAMILIES:
+            for landscape in LANDSCAPES:
+                for controller in CONTROLLERS:
+                    yield Job(family, landscape, controller, seed)
+
+
+def targets() -> dict[str, list[float]]:
+    """The quantiles of every landscape, all over the same million genomes."""
+    space = space_by_name("spinenet-49")
+    known = {
+        f"{family}/{seed}": Landscape(LandscapeConfig(family=family, seed=seed))
+        for family in FAMILIES
+        for seed in LANDSCAPES
+    }
+    truths: dict[str, list[Any]] = {name: [] for name in known}
+    rng = np.random.default_rng(2**40)
+    for _ in range(RANDOM // CHUNK):
+        genomes: list[Genome] = [space.sample(rng) for _ in range(CHUNK)]
+        for name, landscape in known.items():
+            truths[name].append(landscape.truths(genomes))
+    return {name: np.quantile(np.concatenate(each), QUANTILES).tolist() for name, each in truths.items()}
+
+
+def run(job: Job, wanted: list[float]) -> dict[str, Any]:
+    """Trials until each target was reached, or None."""
+    task = Landscape(LandscapeConfig(family=job.family, seed=job.landscape))
+    controller = build(resolved(CONTROLLERS[job.controller], TRIALS), task.space)
+    reached: list[int | None] = [None] * len(wanted)
+    height, worth = -math.inf, -math.inf
+    for count, ended in enumerate(
+        simulate(controller, task, trials=TRIALS, workers=WORKERS, seed=job.seed, weather=WEATHER), start=1
+    ):
+        if ended.value is not None and ended.value > height:
+            height, worth = ended.value, ended.truth
+            reached = [
+                count if before is None and worth >= target else before
+                for before, target in zip(reached, wanted, strict=True)
+            ]
+    return {"key": job.key, "reached": reached, "end": worth}
+
+
+def rows() -> dict[str, dict[str, Any]]:
+    """What is there."""
+    lines = ROWS.read_text().splitlines() if ROWS.exists() else []
+    return {row["key"]: row for row in map(json.loads, lines)}
+
+
+def search(processes: int) -> None:
+    """Run what is missing; a line each, as it ends."""
+    wanted = json.loads(TARGETS.read_text())
+    done = rows()
+    missing = [job for job in jobs() if job.key not in done]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool, ROWS.open("a") as file:
+        futures = [pool.submit(run, job, wanted[f"{job.family}/{job.landscape}"]) for job in missing]
+        for count, future in enumerate(as_completed(futures), start=1):
+            file.write(json.dumps(future.result()) + "\n")
+            file.flush()
+            print(f"{count} of {len(missing)}", flush=True)
+
+
+def kaplan_meier(reached: list[int | None]) -> dict[str, float | None]:
+    """Median trials and a 95 % interval; None where less than half of them, or of the bound, got there."""
+    seen = [count for count in reached if count is not None]
+    if not seen:
+        return {"median": None, "low": None, "high": None, "share": 0.0}
+    censored = CensoredData(uncensored=seen, right=[TRIALS] * (len(reached) - len(seen)))
+    survival = ecdf(censored).sf
+    bounds = survival.confidence_interval(0.95, method="log-log")
+
+    def median(curve: Any) -> float | None:
+        below = np.flatnonzero(curve.probabilities <= 0.5)
+        return float(curve.quantiles[below[0]]) if len(below) else None
+
+    return {
+        "median": median(survival),
+        "low": median(bounds.low),
+        "high": median(bounds.high),
+        "share": len(seen) / len(reached),
+    }
+
+
+def report() -> list[dict[str, Any]]:
+    """By family, target and controller, over what is complete for all controllers."""
+    found = rows()
+    out = []
+    for family in FAMILIES:
+        complete = [
+            (landscape, seed)
+            for seed in SEEDS
+            for landscape in LANDSCAPES
+            if all(Job(family, landscape, name, seed).key in found for name in CONTROLLERS)
+        ]
+        for place, quantile in enumerate(QUANTILES):
+            for name in CONTROLLERS:
+                reached = [
+                    found[Job(family, landscape, name, seed).key]["reached"][place]
+                    for landscape, seed in complete
+                ]
+                row = {"family": family, "quantile": quantile, "controller": name, "campaigns": len(reached)}
+                out.append({**row, **(kaplan_meier(reached) if reached else {})})
+    return out
+
+
+def plot(facts: list[dict[str, Any]], path: Path) -> None:
+    """Median trials to each target, with its interval."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(FAMILIES), figsize=(10, 4), layout="constrained", sharey=True)
+    for axis, family in zip(axes, FAMILIES, strict=True):
+        for shift, name in enumerate(CONTROLLERS):
+            some = [row for row in facts if (row["family"], row["controller"]) == (family, name)]
+            for place, row in enumerate(some):
+                x = place + 0.15 * (shift - (len(CONTROLLERS) - 1) / 2)
+                middle, low, high = (row.get(key) or TRIALS for key in ("median", "low", "high"))
+                axis.plot([x, x], [low, high], color=f"C{shift}", linewidth=1)
+                marker = "o" if row.get("median") else "^"
+                axis.plot(x, middle, marker, color=f"C{shift}", label=name if place == 0 else None)
+        axis.set_title(f"simulated: {family}")
+        axis.set_xticks(range(len(QUANTILES)), [f"best 1 in {round(1 / (1 - q)):,}" for q in QUANTILES])
+        axis.set_yscale("log")
+    axes[0].set_ylabel(f"trials, 100 workers (triangle: over {TRIALS:,})")
+    axes[0].legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Targets, campaigns, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", action="store_true")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    if options.targets:
+        TARGETS.write_text(json.dumps(targets(), indent=1) + "\n")
+        return
+    if not options.report:
+        search(options.processes)
+    facts = report()
+    ROWS.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    plot(facts, ROWS.with_suffix(".png"))
+    for row in facts:
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

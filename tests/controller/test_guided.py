@@ -1,0 +1,105 @@
+"""Guided controllers: they screen when the surrogate is trusted, and find more than unguided ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from controller.bayesian import Bayesian, BayesianConfig
+from controller.config import build
+from controller.guided_evolution import GuidedEvolution, GuidedEvolutionConfig
+from controller.protocol import Outcome, Pending
+from controller.random_search import RandomSearchConfig
+from controller.regularized_evolution import RegularizedEvolutionConfig
+from nas.simulation.tables import ChoiceSpace
+from search_space.trial import FailureKind
+
+SPACE = ChoiceSpace((6,) * 8)
+WEIGHTS = np.random.default_rng(3).normal(size=(8, 6))
+
+GUIDED: dict[str, Callable[[], Any]] = {
+    "guided evolution": lambda: GuidedEvolution(
+        SPACE, GuidedEvolutionConfig(population=20, tournament=5, start=20)
+    ),
+    "bayesian": lambda: Bayesian(SPACE, BayesianConfig(trust=0.3)),
+}
+
+
+def worth(genome: tuple[int, ...]) -> float:
+    return float(sum(WEIGHTS[place, digit] for place, digit in enumerate(genome)))
+
+
+def campaign(controller: Any, trials: int, seed: int, noise: float = 0.5) -> list[Any]:
+    """Proposals one after the other, each told at once."""
+    proposals = []
+    for number in range(trials):
+        proposal = controller.ask(np.random.default_rng([seed, number]), ())
+        value = worth(proposal.genome) + noise * float(np.random.default_rng([seed, number, 1]).normal())
+        controller.tell(Outcome(number, proposal.genome, proposal.note, (value,)))
+        proposals.append(proposal)
+    return proposals
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_it_screens_once_the_surrogate_is_trusted_and_not_before(name: str) -> None:
+    proposals = campaign(GUIDED[name](), 80, seed=0)
+    screened = ["screened" in proposal.note for proposal in proposals]
+
+    assert not any(screened[:30])  # 20 to learn from, 10 to be checked on
+    assert 32 < sum(screened[35:]) < 45  # of 45: one in ten is left alone, to be checked on
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_it_does_not_screen_where_values_are_noise(name: str) -> None:
+    controller = GUIDED[name]()
+    screened = 0
+    for number in range(150):
+        proposal = controller.ask(np.random.default_rng([1, number]), ())
+        screened += number >= 40 and "screened" in proposal.note
+        value = float(np.random.default_rng([1, number, 1]).normal())
+        controller.tell(Outcome(number, proposal.genome, proposal.note, (value,)))
+    assert screened < 55  # half of 110
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_failures_and_stopped_trials_teach_nothing(name: str) -> None:
+    controller = GUIDED[name]()
+    for number in range(100):
+        genome = SPACE.sample(np.random.default_rng(number))
+        failed: Outcome[Any] = Outcome(number, genome, {}, FailureKind.DIVERGED)
+        stopped: Outcome[Any] = Outcome(number, genome, {}, (worth(genome),), fidelity=100)
+        controller.tell(failed if number % 2 else stopped)
+    assert all("screened" not in controller.ask(np.random.default_rng(seed), ()).note for seed in range(20))
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_it_finds_more_than_the_unguided(name: str) -> None:
+    """Ten pairs of campaigns; a guided one that screened by nothing would win about half of them."""
+    makers: dict[str, Callable[[], Any]] = {
+        "guided": GUIDED[name],
+        "random": lambda: build(RandomSearchConfig(), SPACE),
+        "evolution": lambda: build(RegularizedEvolutionConfig(population=20, tournament=5), SPACE),
+    }
+    best = {
+        kind: [max(worth(each.genome) for each in campaign(make(), 100, seed)) for seed in range(10)]
+        for kind, make in makers.items()
+    }
+    for other in ("random", "evolution"):
+        wins = sum(a > b for a, b in zip(best["guided"], best[other], strict=True))
+        assert wins >= 9, (other, best)
+
+
+def test_no_repeats_hold_within_a_screen_and_across() -> None:
+    small = ChoiceSpace((3, 3, 3, 3))
+    controller: Any = build(GuidedEvolutionConfig(population=10, tournament=3, start=8, trust=-1), small)
+    seen: set[Any] = set()
+    for number in range(70):
+        waiting = tuple(Pending(-1 - k, genome, {}) for k, genome in enumerate([(0, 0, 0, 0)]))
+        genome = controller.ask(np.random.default_rng(number), waiting).genome
+        assert genome not in seen
+        assert genome != (0, 0, 0, 0)
+        seen.add(genome)
+        controller.tell(Outcome(number, genome, {}, (float(sum(genome)),)))

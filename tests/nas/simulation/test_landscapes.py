@@ -1,0 +1,95 @@
+"""Made-up landscapes: scaled as said, noisy as said, rugged, and blind to what makes no difference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, spearmanr
+
+from nas.simulation.landscapes import Landscape, LandscapeConfig
+from search_space.catalog import space_by_name
+from search_space.features import features
+
+SPACE = space_by_name("spinenet-49")
+FAMILIES = ["motifs", "network"]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def landscape(request: pytest.FixtureRequest) -> Landscape:
+    return Landscape(LandscapeConfig(family=request.param, seed=3))
+
+
+def test_random_genomes_have_mean_zero_and_deviation_one(landscape: Landscape) -> None:
+    rng = np.random.default_rng(99)
+    truths = landscape.truths([SPACE.sample(rng) for _ in range(2000)])
+    assert abs(truths.mean()) < 0.1
+    assert 0.9 < truths.std() < 1.1
+
+
+def test_one_by_one_is_the_same_as_all_at_once(landscape: Landscape) -> None:
+    rng = np.random.default_rng(1)
+    genomes = [SPACE.sample(rng) for _ in range(30)]
+    np.testing.assert_allclose([landscape.truth(each) for each in genomes], landscape.truths(genomes))
+
+
+def test_a_measurement_is_truth_and_bias_and_noise(landscape: Landscape) -> None:
+    genome = SPACE.sample(np.random.default_rng(2))
+    rng = np.random.default_rng(3)
+    values = np.array([landscape.measure(genome, rng).value for _ in range(600)])
+
+    assert values.std() == pytest.approx(landscape.config.noise, rel=0.1)
+    bias = values.mean() - landscape.truth(genome)
+    again = np.mean([landscape.measure(genome, rng).value for _ in range(600)]) - landscape.truth(genome)
+    assert bias == pytest.approx(again, abs=0.05)  # a genome's own, whatever the noise
+    rng = np.random.default_rng(4)
+    many = [SPACE.sample(rng) for _ in range(300)]
+    measured = [landscape.measure(each, rng).value for each in many]
+    assert 0.7 < kendalltau(measured, landscape.truths(many)).statistic < 0.95
+
+
+def test_neighbours_are_alike_but_not_equal(landscape: Landscape) -> None:
+    rng = np.random.default_rng(5)
+    genomes = [SPACE.sample(rng) for _ in range(300)]
+    near = [SPACE.mutate(each, rng) for each in genomes]
+    here, there = landscape.truths(genomes), landscape.truths(near)
+
+    assert 0.4 < spearmanr(here, there).statistic < 0.97
+    assert abs(spearmanr(here, landscape.truths(genomes[1:] + genomes[:1])).statistic) < 0.2
+
+
+def test_seeds_and_families_give_other_landscapes(landscape: Landscape) -> None:
+    rng = np.random.default_rng(6)
+    genomes = [SPACE.sample(rng) for _ in range(200)]
+    other = Landscape(LandscapeConfig(family=landscape.config.family, seed=4))
+    assert spearmanr(landscape.truths(genomes), other.truths(genomes)).statistic < 0.9
+
+
+def test_climbing_ends_on_many_tops(landscape: Landscape) -> None:
+    """Twelve climbs without noise, of up to 100 steps: a smooth hill would give one value."""
+    tops = []
+    for start in range(12):
+        rng = np.random.default_rng([7, start])
+        genome = SPACE.sample(rng)
+        height = landscape.truth(genome)
+        for _ in range(100):
+            child = SPACE.mutate(genome, rng)
+            if landscape.truth(child) > height:
+                genome, height = child, landscape.truth(child)
+        tops.append(height)
+    assert len({round(top, 3) for top in tops}) >= 6
+    assert min(tops) > 1  # climbing helps: every one is above 84 % of random genomes
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_how_far_features_explain_them(family: str) -> None:
+    """The motifs are near to what guided controllers see, the network is not: ridge, out of sample."""
+    from controller.regressors import bayesian_ridge
+
+    landscape = Landscape(LandscapeConfig(family=family, seed=5))  # type: ignore[arg-type]
+    rng = np.random.default_rng(8)
+    genomes = [SPACE.sample(rng) for _ in range(900)]
+    rows, truths = np.stack([features(each) for each in genomes]), landscape.truths(genomes)
+    varying = rows.std(axis=0) > 0
+    rows = (rows[:, varying] - rows[:, varying].mean(axis=0)) / rows[:, varying].std(axis=0)
+    found = spearmanr(bayesian_ridge(rows[:700], truths[:700]).mean(rows[700:]), truths[700:]).statistic
+    assert 0.3 < found < 0.97

@@ -1,0 +1,137 @@
+"""Finalists: the best trained again as a campaign of its own, and how sure the order is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import t, ttest_ind
+
+from controller.nsga2 import Nsga2Config
+from nas.config import FinalistsConfig, load
+from nas.errors import Refusal
+from nas.finalists import Finalist, finalist_facts, prepare, standing
+from nas.launch import create, driving, find, run
+from nas.limits import Limits
+from nas.objectives import Objective
+from nas.warm_start import named
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import Split, Splits
+
+Written = Callable[..., Path]
+
+
+def ran(root: Path, written: Written, **changes: Any) -> Any:
+    config = dataclasses.replace(load(written()), **changes)
+    folder = create(config, root)
+    with driving(folder, config) as drive:
+        run(drive, lambda: None)
+    return config
+
+
+def train(root: Path, name: str, top: int = 3, seeds: int = 4) -> Any:
+    made = prepare(root, name, FinalistsConfig(top=top, seeds=seeds))
+    folder, config = find(root, made.name)
+    with driving(folder, config) as drive:
+        run(drive, lambda: None)
+        return drive.store.trials(made.name)
+
+
+def test_the_best_are_trained_again_with_new_seeds(tmp_path: Path, written: Written) -> None:
+    config = ran(tmp_path, written)
+    again = train(tmp_path, config.name)
+    folder, _ = find(tmp_path, config.name)
+    from results_db.store import Store
+
+    with Store.read(folder.database) as store:
+        best, first = store.top(config.name, 3), store.trials(config.name)
+    assert len(again) == 12
+    assert [trial.genome for trial in again] == [trial.genome for trial in best] * 4
+    assert not {trial.seed for trial in again} & {trial.seed for trial in first}
+
+    rows = standing(tmp_path, config.name)
+    assert rows is not None
+    assert {row.number for row in rows} == {trial.number for trial in best}
+    for row in rows:
+        rewards = tuple(trial.reward for trial in again if trial.genome == row.genome)
+        assert row.rewards == rewards
+        assert row.found == next(trial.reward for trial in best if trial.number == row.number)
+    means = [np.mean(row.rewards) for row in rows]
+    assert means == sorted(means, reverse=True)
+
+
+def test_a_campaign_with_all_its_words_has_finalists_too(tmp_path: Path, written: Written) -> None:
+    starts, limits = ("r0-sp53",), Limits(max_flops=96e9)
+    objectives = (Objective(metric="AP"), Objective(metric="flops", better="less"))
+    config = ran(
+        tmp_path,
+        written,
+        controller=Nsga2Config(population=4),
+        warm_start=named(starts),
+        limits=limits,
+        objectives=objectives,
+    )
+    assert len(train(tmp_path, config.name)) == 12
+
+
+def test_going_on_is_the_same_campaign(tmp_path: Path, written: Written) -> None:
+    config = ran(tmp_path, written)
+    made = prepare(tmp_path, config.name, FinalistsConfig(top=3, seeds=4))
+
+    assert prepare(tmp_path, config.name, None) == made
+    with pytest.raises(Refusal, match="exists with 12 trainings, expected 10"):
+        prepare(tmp_path, config.name, FinalistsConfig(top=5, seeds=2))
+
+
+def test_a_proxy_is_judged_on_the_confirm_split() -> None:
+    proxy = ProxyConfig()
+    assert proxy.judge is Split.REWARD
+    assert dataclasses.replace(proxy, judge=Split.CONFIRM).judge is Split.CONFIRM
+    with pytest.raises(ValueError, match="splits: confirm=0"):
+        ProxyConfig(splits=Splits(confirm=0), judge=Split.CONFIRM)
+
+
+def test_they_change_no_hash(written: Written) -> None:
+    config = load(written())
+    assert dataclasses.replace(config, finalists=FinalistsConfig()).hash == config.hash
+
+
+def test_intervals_and_the_test_are_scipys() -> None:
+    a, b = (0.5, 0.6, 0.55), (0.3, 0.32, 0.4)
+    facts = finalist_facts([Finalist(7, "x", 0.7, a, 0), Finalist(2, "y", 0.8, b, 1)])
+
+    for row, values in zip(facts["finalists"], (a, b), strict=True):
+        mean, sem = np.mean(values), np.std(values, ddof=1) / np.sqrt(3)
+        assert row["mean"] == pytest.approx(mean)
+        assert row["interval"] == pytest.approx(t.interval(0.95, 2, loc=mean, scale=sem))
+    assert facts["p"] == pytest.approx(ttest_ind(a, b, equal_var=False, alternative="greater").pvalue)
+    assert facts["settled"]
+    close = finalist_facts([Finalist(7, "x", 0.7, a, 0), Finalist(2, "y", 0.8, (0.5, 0.58, 0.56), 0)])
+    assert not close["settled"]
+
+
+def test_too_few_trainings_settle_nothing() -> None:
+    facts = finalist_facts([Finalist(7, "x", 0.7, (0.5,), 0), Finalist(2, "y", 0.8, (), 1)])
+    assert facts["p"] is facts["settled"] is None
+    assert facts["finalists"][0]["interval"] is None
+    assert facts["finalists"][1]["mean"] is None
+    json.dumps(facts, allow_nan=False)
+
+
+def test_the_command_line(nas: Any, written: Written) -> None:
+    path = written({"finalists": {"top": 2, "seeds": 3}})
+    ended = nas("run", path)
+    assert ended.code == 0, ended.err
+    assert "finalists of small" in ended.out
+
+    ended = nas("finalists", "small", "--json")
+    assert [len(row["rewards"]) for row in json.loads(ended.out)["finalists"]] == [3, 3]
+    assert "finalists of small" in nas("top", "small").out
+    ended = nas("finalists", "small.finalists", "--json")
+    assert ended.code == 2
+    assert "has no finalists yet" in ended.err
