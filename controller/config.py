@@ -10,9 +10,11 @@ from controller.listed import Listed, ListedConfig
 from controller.local_search import LocalSearch, LocalSearchConfig
 from controller.no_repeats import NoRepeats
 from controller.nsga2 import Nsga2, Nsga2Config
-from controller.protocol import Controller, Featured, G, Space, Textual
+from controller.ppo import PpoConfig, ppo
+from controller.protocol import Controller, Featured, G, Sequential, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+from controller.reinforce import ReinforceConfig, reinforce
 
 ControllerConfig: TypeAlias = (
     BayesianConfig
@@ -22,6 +24,8 @@ ControllerConfig: TypeAlias = (
     | Nsga2Config
     | RandomSearchConfig
     | RegularizedEvolutionConfig
+    | ReinforceConfig
+    | PpoConfig
 )
 """Told apart by `kind`, which is the name of the algorithm's file."""
 
@@ -34,7 +38,7 @@ class SearchSpace(Space[G], Textual[G], Protocol[G]):
 
 
 def build(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
-    """A controller that has been told nothing yet."""
+    """A controller that has been told nothing yet. Raises ValueError where the space lacks what it needs."""
     controller = _algorithm(config, space)
     # Guided evolution screens children that are new already.
     wrapped = config.no_repeats and not isinstance(config, GuidedEvolutionConfig)
@@ -64,14 +68,27 @@ def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]
             return RandomSearch(space)
         case RegularizedEvolutionConfig():
             return RegularizedEvolution(space, config)
+        case ReinforceConfig():
+            return reinforce(_sequential(space, config.kind), config)
+        case PpoConfig():
+            return ppo(_sequential(space, config.kind), config)
         case _:
             assert_never(config)
 
 
 def _featured(space: SearchSpace[G], kind: str) -> FeaturedSpace[G]:
-    if not isinstance(space, Featured):
-        raise TypeError(
-            f"controller: {kind} learns from vectors, and {type(space).__name__} has no `features`; "
-            "give it some, or choose regularized_evolution"
-        )
-    return space
+    if isinstance(space, Featured):
+        return space
+    raise ValueError(
+        f"controller: kind={kind}, expected a space with features(), found {type(space).__name__} without; "
+        "add them (controller/protocol.py) or choose regularized_evolution"
+    )
+
+
+def _sequential(space: SearchSpace[G], kind: str) -> Sequential[G]:
+    if isinstance(space, Sequential):
+        return space
+    raise ValueError(
+        f"controller: kind={kind}, expected a space with decisions(), found {type(space).__name__} without; "
+        "add them (controller/protocol.py) or choose regularized_evolution"
+    )

@@ -30,6 +30,10 @@ MOST: Final = 2000
 """Outcomes that the surrogate learns from."""
 
 
+SHARE: Final = 12
+"""The population is this part of the budget: half of what it is without a surrogate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuidedEvolutionConfig:
     """Sizes as in regularized evolution. `children` are screened for each proposal.
@@ -60,7 +64,7 @@ class GuidedEvolutionConfig:
 
     def resolved(self, trials: int) -> GuidedEvolutionConfig:
         """The same with sizes for a budget of so many trials."""
-        population, tournament = scaled(trials, self.population, self.tournament)
+        population, tournament = scaled(trials, self.population, self.tournament, share=SHARE)
         return replace(self, population=population, tournament=tournament)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from controller.protocol import G, Outcome, Pending, Proposal, Space
 from search_space.trial import FailureKind
 
-SMALLEST: Final = 10
+SMALLEST: Final = 17
 LARGEST: Final = 100
 """Population sizes; the largest is the paper's."""
 
@@ -51,14 +51,16 @@ def check_sizes(kind: str, population: int | None, tournament: int | None) -> No
         )
 
 
-def scaled(trials: int, population: int | None = None, tournament: int | None = None) -> tuple[int, int]:
+def scaled(
+    trials: int, population: int | None = None, tournament: int | None = None, *, share: int = 6
+) -> tuple[int, int]:
     """Population and tournament size for a budget; what is given stays.
 
-    The paper's 100 and 25 from 600 trials on; below it a sixth of the budget, so that five sixths of
-    it are children, and a quarter of that.
+    The population is one `share`-th of the budget, `LARGEST`, the paper's, at most: five sixths of the
+    trials are children then. The tournament is a quarter of it.
     """
     if population is None:
-        population = max(tournament or 0, min(LARGEST, max(SMALLEST, round(trials / 6))))
+        population = max(tournament or 0, min(LARGEST, max(SMALLEST, round(trials / share))))
     if tournament is None:
         tournament = max(1, population // 4)
     return population, tournament

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from controller.config import ControllerConfig, build, resolved
+from nas.errors import Refusal
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
 from nas.simulation.landscapes import Landscape, LandscapeConfig
@@ -49,7 +50,7 @@ class MissingPackage(RuntimeError):
 
 
 def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
-    """All of them, as they end. Raises MissingPackage."""
+    """All of them, as they end. Raises MissingPackage, and Refusal where a controller can't search a task."""
     jobs = [
         _Job(
             task,
@@ -76,7 +77,10 @@ def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
 
 def _run(job: _Job) -> Course:
     task = task_of(job.task_config)
-    controller = build(resolved(job.controller_config, job.trials), task.space)
+    try:
+        controller = build(resolved(job.controller_config, job.trials), task.space)
+    except ValueError as error:
+        raise Refusal(f"{job.task}: {job.controller}: {error}") from error
     best: list[float | None] = []
     height, worth, now = float("-inf"), None, 0.0
     for ended in simulate(

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from controller.bayesian import BayesianConfig
 from controller.config import SearchSpace, build
@@ -20,9 +21,11 @@ from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import ListedConfig
 from controller.local_search import LocalSearchConfig
 from controller.nsga2 import Nsga2Config
+from controller.ppo import PpoConfig
 from controller.protocol import Controller, Outcome, Pending, Proposal
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
+from controller.reinforce import ReinforceConfig
 from controller.warm_start import WarmStart
 from search_space.catalog import space_by_name
 from search_space.trial import FailureKind
@@ -83,10 +86,38 @@ CONTROLLERS: dict[str, Factory] = {
     "nsga2, no repeats": lambda space: build(Nsga2Config(population=10), space),
     "nsga2, two objectives": lambda space: build(Nsga2Config(population=10), space),
     "nsga2, three objectives": lambda space: build(Nsga2Config(population=10), space),
+    # Small and quick, so that sixty outcomes are many updates and move the policy.
+    "reinforce": lambda space: build(ReinforceConfig(batch=4, units=8, learning_rate=0.02), space),
+    "ppo": lambda space: build(PpoConfig(batch=4, units=8, learning_rate=0.02), space),
+    "ppo, no repeats": lambda space: build(
+        PpoConfig(batch=4, units=8, learning_rate=0.02, no_repeats=True), space
+    ),
 }
 
 OBJECTIVES: dict[str, int] = {"nsga2, two objectives": 2, "nsga2, three objectives": 3}
 """Of how many objectives the outcomes are that a controller is told; 1 where nothing is said."""
+
+
+@dataclass(frozen=True)
+class Digit:
+    """A decision."""
+
+    options: int = 8
+
+
+class DigitByDigit:
+    """The space below as decisions."""
+
+    sites = (Digit(),) * 4
+
+    def mask(self, prefix: Sequence[int]) -> NDArray[np.bool_]:  # noqa: ARG002 - nothing is ever closed
+        return np.ones(8, dtype=np.bool_)
+
+    def decode(self, choices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(choices)
+
+    def encode(self, genome: tuple[int, ...]) -> tuple[int, ...]:
+        return genome
 
 
 class Digits:
@@ -110,6 +141,9 @@ class Digits:
 
     def features(self, genome: tuple[int, ...]) -> Any:
         return np.concatenate([np.eye(8)[digit] for digit in genome])
+
+    def decisions(self) -> DigitByDigit:
+        return DigitByDigit()
 
     def check(self, genome: tuple[int, ...]) -> None:
         if not (len(genome) == 4 and all(type(digit) is int and 0 <= digit < 8 for digit in genome)):

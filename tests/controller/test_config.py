@@ -13,8 +13,12 @@ from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
 from controller.nsga2 import Nsga2, Nsga2Config
+from controller.policy_gradient import PolicyGradient
+from controller.ppo import PpoConfig
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+from controller.reinforce import ReinforceConfig
+from search_space.catalog import space_by_name
 
 ADAPTER: TypeAdapter[ControllerConfig] = TypeAdapter(Annotated[ControllerConfig, Field(discriminator="kind")])
 
@@ -63,6 +67,8 @@ def test_every_config_survives_text() -> None:
             {"kind": "regularized_evolution", "population": 5, "tournament": 9},
             "1 <= tournament <= population",
         ),
+        ({"kind": "ppo", "clip": 2}, "clip=2"),
+        ({"kind": "reinforce", "clip": 0.2}, "clip"),
     ],
 )
 def test_bad_text_is_refused(text: dict[str, Any], complaint: str) -> None:
@@ -76,5 +82,14 @@ def test_built_by_type() -> None:
     assert isinstance(build(RandomSearchConfig(no_repeats=False), Coin()), RandomSearch)
     assert isinstance(build(SMALL, Coin()), RegularizedEvolution)
     assert isinstance(build(RegularizedEvolutionConfig().resolved(300), Coin()), NoRepeats)
-    with pytest.raises(TypeError, match="guided_evolution learns from vectors, and Coin has no `features`"):
+    with pytest.raises(
+        ValueError, match=r"kind=guided_evolution, expected a space with features\(\), found Coin"
+    ):
         build(GuidedEvolutionConfig().resolved(300), Coin())
+
+
+@pytest.mark.parametrize("config", [ReinforceConfig(), PpoConfig()])
+def test_policies_need_a_space_of_decisions(config: ReinforceConfig | PpoConfig) -> None:
+    assert isinstance(build(config, space_by_name("spinenet-49")), PolicyGradient)
+    with pytest.raises(ValueError, match=f"kind={config.kind}, expected .* decisions.*, found Coin without"):
+        build(config, Coin())

@@ -189,7 +189,7 @@ def parents(controller: RegularizedEvolution[Bits]) -> set[int | None]:
 
 @pytest.mark.parametrize(
     ("trials", "sizes"),
-    [(20, (10, 2)), (100, (17, 4)), (300, (50, 12)), (600, (100, 25)), (14_000, (100, 25))],
+    [(20, (17, 4)), (100, (17, 4)), (300, (50, 12)), (600, (100, 25)), (14_000, (100, 25))],
 )
 def test_sizes_are_scaled_to_the_budget(trials: int, sizes: tuple[int, int]) -> None:
     assert scaled(trials) == sizes

@@ -8,8 +8,10 @@ import pytest
 
 from nas import config
 from nas.proxy_study import config as study_config
+from nas.simulation import config as simulation_config
 
-FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = sorted(CONFIGS.glob("**/*.yaml"))
 STUDIES = {"proxy_study", "proxy_confirm", "proxy_confirm_bccd"}
 
 
@@ -17,6 +19,8 @@ STUDIES = {"proxy_study", "proxy_confirm", "proxy_confirm_bccd"}
 def test_a_shipped_config_can_be_read(path: Path) -> None:
     if path.stem in STUDIES:
         assert study_config.load(path).campaign("shipped").name == f"{study_config.load(path).name}.shipped"
+    elif path.parent.name == "simulations":
+        assert simulation_config.load(path).name
     else:
         assert config.load(path).name
 
