@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, assert_never
+from typing import Final, Protocol, TypeAlias, assert_never
 
 from controller.bayesian import Bayesian, BayesianConfig
 from controller.guided_evolution import FeaturedSpace, GuidedEvolution, GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.local_search import LocalSearch, LocalSearchConfig
 from controller.no_repeats import NoRepeats
+from controller.nsga2 import Nsga2, Nsga2Config
 from controller.ppo import PpoConfig, ppo
 from controller.protocol import Controller, Featured, G, Sequential, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
@@ -20,12 +21,16 @@ ControllerConfig: TypeAlias = (
     | GuidedEvolutionConfig
     | ListedConfig
     | LocalSearchConfig
+    | Nsga2Config
     | RandomSearchConfig
     | RegularizedEvolutionConfig
     | ReinforceConfig
     | PpoConfig
 )
 """Told apart by `kind`, which is the name of the algorithm's file."""
+
+SEVERAL: Final = (ListedConfig, Nsga2Config, RandomSearchConfig)
+"""The controllers that take outcomes of several objectives; the others refuse them."""
 
 
 class SearchSpace(Space[G], Textual[G], Protocol[G]):
@@ -57,6 +62,8 @@ def _algorithm(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]
             return Listed(space, config)
         case LocalSearchConfig():
             return LocalSearch(space, config)
+        case Nsga2Config():
+            return Nsga2(space, config)
         case RandomSearchConfig():
             return RandomSearch(space)
         case RegularizedEvolutionConfig():

@@ -93,6 +93,7 @@ class Textual(Protocol[G]):
     def from_text(self, text: str) -> G: ...
 
 
+@runtime_checkable
 class Recombining(Protocol[G]):
     """A space whose genomes can be crossed."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, Protocol
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, Protocol
 import numpy as np
 
 from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
+from nas.objectives import values
 from nas.reward import NoReward, NotFinite, reward
 from nas.rules import CampaignRules
 from nas.snapshot import Snapshot
@@ -121,7 +123,7 @@ class Campaign(Generic[G]):
         self._writer.observe(number, attempt, progress)
         if self._rungs is None or self._rungs.goes_on(number, progress.step, progress.metrics):
             return True
-        self._end(self._writer.stop(number, attempt), trial.pending)
+        self._end(self._writer.stop(number, attempt), trial.pending, {})
         return False
 
     def record(self, number: int, attempt: int, result: Measurement | TrialFailed) -> None:
@@ -141,7 +143,8 @@ class Campaign(Generic[G]):
             self._fail(trial, judged)
         else:
             measurement, value = judged
-            self._end(self._writer.finish(number, attempt, measurement, value), trial.pending)
+            stored = self._writer.finish(number, attempt, measurement, value)
+            self._end(stored, trial.pending, measurement.metrics)
 
     def beat(self) -> None:
         """Give a sign of life; cheap enough to be called at every turn of a loop."""
@@ -188,8 +191,9 @@ class Campaign(Generic[G]):
             if trial.number in self._in_flight:
                 self._in_flight[trial.number].failures[attempt.failure.kind] += 1
         ended = [(trial.finish_order, trial) for trial in trials.values() if trial.finish_order is not None]
+        metrics = self._writer.final({each.metric for each in self._rules.objectives})
         for _, trial in sorted(ended, key=itemgetter(0)):
-            self._tell(trial, self._pending(trial))
+            self._tell(trial, self._pending(trial), metrics.get(trial.number, {}))
 
     def _pending(self, trial: TrialRecord) -> Pending[G]:
         # From the text also when the genome is at hand, so that a rebuilt controller is told the same.
@@ -252,6 +256,7 @@ class Campaign(Generic[G]):
         if isinstance(result, TrialFailed):
             return Failure(result.kind, result.message, result.provenance)
         try:
+            values(self._rules.objectives, result.metrics)  # raises before anything is stored
             return result, reward(self._rules.reward, result.metrics)
         except NoReward as error:
             return Failure(FailureKind.INTERNAL, str(error), result.provenance)
@@ -261,7 +266,7 @@ class Campaign(Generic[G]):
     def _fail(self, trial: _InFlight[G], failure: Failure) -> None:
         number, attempt, kind = trial.record.number, trial.record.attempt, failure.kind
         if not self._rules.may_retry(kind, trial.failures[kind]):
-            self._end(self._writer.fail(number, attempt, failure), trial.pending)
+            self._end(self._writer.fail(number, attempt, failure), trial.pending, {})
             return
         trial.record = self._writer.give_back(number, attempt, failure)
         trial.running = False
@@ -270,17 +275,18 @@ class Campaign(Generic[G]):
         if kind is FailureKind.DATA:
             raise DataFailure(f"campaign {self._name!r} trial {number}: {failure.message}")
 
-    def _end(self, stored: TrialRecord, pending: Pending[G]) -> None:
+    def _end(self, stored: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
         del self._in_flight[stored.number]
-        self._tell(stored, pending)
+        self._tell(stored, pending, metrics)
 
-    def _tell(self, trial: TrialRecord, pending: Pending[G]) -> None:
+    def _tell(self, trial: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
         self._told += 1
         if trial.reward is not None:
             if self._best is None or trial.reward > self._best[0]:
                 self._best = (trial.reward, trial)
             self._rewards.append(trial.reward)
-            self._controller.tell(Outcome(pending.number, pending.genome, pending.note, (trial.reward,)))
+            result = values(self._rules.objectives, metrics) or (trial.reward,)
+            self._controller.tell(Outcome(pending.number, pending.genome, pending.note, result))
         elif trial.status is TrialStatus.STOPPED and self._rungs is not None:
             step, value = self._rungs.last(trial.number)
             self._controller.tell(Outcome(pending.number, pending.genome, pending.note, (value,), step))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import nas
-from nas import cli_data, cli_proxy, cli_simulate, cli_space
+from nas import cli_data, cli_proxy, cli_rewards, cli_simulate, cli_space
 from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_proxy.app, name="proxy")
+cli_rewards.register(app)
 cli_space.register(app)
 cli_simulate.register(app)
 
@@ -115,6 +116,9 @@ def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
 def top(
     name: Name,
     number: Annotated[int, typer.Option("-n", min=1, help="How many trials.")] = 10,
+    rewards: Annotated[
+        str | None, typer.Option("--rewards", help="Rank by the rewards of this label (nas rescore).")
+    ] = None,
     as_json: AsJson = False,
     root: Root = None,
 ) -> None:
@@ -125,7 +129,7 @@ def top(
 
     place = folder.find(folder.root(root), name)
     with Store.read(place.database) as store:
-        rows = facts.top(store, name, number)
+        rows = facts.top(store, name, number, rewards)
     if as_json:
         _print_json(rows)
         return

@@ -6,9 +6,10 @@ import dataclasses
 import difflib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -17,15 +18,21 @@ from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
-from nas.reward import RewardConfig
+from nas.limits import Limits
+from nas.objectives import Objective, check_objectives, spelled_out
+from nas.reward_config import PlainReward, RewardConfig, with_kind
 from nas.rules import CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
 from nas.stopping import HalvingConfig
 from nas.validation import adapter, validate
+from nas.warm_start import Start, check_starts, named
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from search_space.trial import FailureKind
+
+LATER: Final = ("limits", "objectives", "warm_start")
+"""Keys that came after the first campaigns: left out where they say nothing, so that hashes stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +91,10 @@ class FailureConfig:
 class CampaignConfig:
     """Everything that decides what a campaign does.
 
-    `keep_weights`: of how many of the best trials the proxy's weights are kept. `database`: a
-    SQLAlchemy URL, or None for SQLite in the campaign's folder; it is never stored in the database.
+    `limits`: what a genome may cost to be tried. `warm_start`: the genomes that are tried first.
+    `objectives`: what the controller is told; without any, the reward. `keep_weights`: of how many of the
+    best trials the proxy's weights are kept. `database`: a SQLAlchemy URL, or None for SQLite in the
+    campaign's folder; it is never stored in the database.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -94,8 +103,11 @@ class CampaignConfig:
     seed: int = 0
     space: SpaceConfig
     controller: Annotated[ControllerConfig, Field(discriminator="kind")]
+    limits: Limits | None = None
+    warm_start: tuple[Start, ...] = ()
     evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
-    reward: RewardConfig = RewardConfig()
+    reward: Annotated[RewardConfig, Field(discriminator="kind")] = PlainReward()
+    objectives: tuple[Objective, ...] = ()
     runner: Annotated[RunnerOptions, Field(discriminator="kind")] = RayOptions()
     budget: Budget
     stopping: HalvingConfig | None = None
@@ -109,19 +121,25 @@ class CampaignConfig:
             raise ValueError(f"name={self.name[:80]!r}, expected letters, digits, '.', '_', '-' (at most 64)")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed}, expected 0 to 2**63 - 1")
-        if self.reward.metric not in self.evaluator.metrics:
-            near = difflib.get_close_matches(self.reward.metric, self.evaluator.metrics, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.evaluator.metrics)}"
-            raise ValueError(
-                f"reward: metric={self.reward.metric!r} is not measured by the evaluator "
-                f"{self.evaluator.kind!r}; {hint}"
-            )
+        self._check_metrics("reward", self.reward.needs)
+        self._check_metrics("objectives", (each.metric for each in self.objectives))
+        check_objectives(self.objectives, self.controller, self.stopping)
         if self.stopping is not None:
             self._check_stopping(self.stopping)
         if isinstance(self.controller, ListedConfig):
             self._check_listed(self.controller)
+        check_starts(self.warm_start, self.budget.trials, self.space.build(), self.limits)
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
+
+    def _check_metrics(self, part: str, names: Iterable[str]) -> None:
+        known = self.evaluator.metrics
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+                kind = self.evaluator.kind
+                raise ValueError(f"{part}: metric={name!r} is not measured by the evaluator {kind!r}; {hint}")
 
     def _check_stopping(self, stopping: HalvingConfig) -> None:
         told = self.evaluator.told_at
@@ -143,12 +161,16 @@ class CampaignConfig:
             )
 
     def _check_listed(self, listed: ListedConfig) -> None:
+        if self.warm_start:
+            raise ValueError("warm_start: the listed controller has its own genomes, expected none here")
         space = self.space.build()
         for place, text in enumerate(listed.genomes):
             try:
-                space.from_text(text)
+                genome = space.from_text(text)
             except ValueError as error:
                 raise ValueError(f"controller: genomes[{place}]: {error}") from error
+            if self.limits is not None and (excess := self.limits.excess(genome)):
+                raise ValueError(f"controller: genomes[{place}]: {excess}")
 
     @property
     def rules(self) -> CampaignRules:
@@ -156,6 +178,7 @@ class CampaignConfig:
         return CampaignRules(
             trials=self.budget.trials,
             reward=self.reward,
+            objectives=self.objectives,
             stopping=self.stopping,
             retries=self.failures.retries,
             failure_share=self.failures.share,
@@ -166,7 +189,7 @@ class CampaignConfig:
         """The resolved config, without the database's address."""
         whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
         del whole["database"]
-        return whole
+        return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property
     def hash(self) -> str:
@@ -189,9 +212,18 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
     """The inverse of `to_json`, and the way from YAML's data. Raises Refused."""
     if isinstance(data.get("space"), str):
         data = data | {"space": {"preset": data["space"]}}
+    if "reward" in data:
+        data = data | {"reward": with_kind(data["reward"])}
+    if "objectives" in data:
+        data = data | {"objectives": spelled_out(data["objectives"])}
     config = validate(CampaignConfig, data)
     controller = resolved(config.controller, config.budget.trials)
-    return dataclasses.replace(config, space=config.space.resolved(), controller=controller)
+    return dataclasses.replace(
+        config,
+        space=config.space.resolved(),
+        controller=controller,
+        warm_start=named(config.warm_start),
+    )
 
 
 def _sqlite_from(url: str | None, base: Path) -> str | None:

@@ -17,7 +17,7 @@ from search_space.spec import read_spec
 from search_space.vertex import genome_from_vertex
 
 DEFAULT: Final = Member(genome="", scaling=Scaling(), head=Head(), input_size=640)
-"""How a genome is built that comes without a scaling: as SpineNet-49 is."""
+"""SpineNet-49's scaling."""
 
 BASELINE: Final = "resnet-50-fpn"
 """The backbone to beat; no genome describes it."""
@@ -86,9 +86,14 @@ def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
     )
 
 
+def full_size(genome: Genome) -> Member:
+    """How a genome is built that comes without a scaling: as SpineNet-49 is, or its mobile sibling."""
+    return FAMILY["spinenet-mobile-49"] if genome.mobile else DEFAULT
+
+
 def _built(name: str, genome: Genome, member: Member) -> Design:
-    if genome.mobile and member is DEFAULT:
-        member = FAMILY["spinenet-mobile-49"]
+    if member is DEFAULT:
+        member = full_size(genome)
     return Design(name, genome, member.scaling, member.head, member.input_size, _caveat(genome, member))
 
 

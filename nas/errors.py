@@ -14,6 +14,7 @@ class Refusal(RuntimeError):
 
 def expected() -> tuple[type[Exception], ...]:
     """Imported when something went wrong, not before: the CLI starts without any of it."""
+    from controller.cost_gate import NothingAffordable
     from controller.no_repeats import SpaceExhausted
     from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
     from nas.config_file import ConfigError
@@ -53,6 +54,7 @@ def expected() -> tuple[type[Exception], ...]:
         NotFinite,
         NotExpressible,
         NotInSpace,
+        NothingAffordable,
         Refusal,
         Refused,
         RunnerError,

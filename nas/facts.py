@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
+
+from controller.dominance import first_front
 from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
+from nas.objectives import values
 from results_db.fence import Holder, process_start
 from results_db.records import AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
 from results_db.store import LEASE_SECONDS, Store
@@ -55,11 +59,45 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     }
 
 
-def top(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
-    """The best finished trials with their final metrics, best first."""
+def top(store: Store, name: str, limit: int, label: str | None = None) -> list[dict[str, Any]]:
+    """The best finished trials with their final metrics, best first.
+
+    By the rewards that the controller was told, or by those of a label. Raises UnknownLabel.
+    """
+    ranked = (
+        [(trial, trial.reward) for trial in store.top(name, limit)]
+        if label is None
+        else store.rescored(name, label, limit)
+    )
     return [
-        {"rank": rank, **_brief(trial), "metrics": final_metrics(store.metrics(name, trial.number))}
-        for rank, trial in enumerate(store.top(name, limit), start=1)
+        {
+            "rank": rank,
+            **_brief(trial),
+            "reward": reward,
+            "metrics": final_metrics(store.metrics(name, trial.number)),
+        }
+        for rank, (trial, reward) in enumerate(ranked, start=1)
+    ]
+
+
+def front(store: Store, config: CampaignConfig) -> list[dict[str, Any]]:
+    """The finished trials that none beats in all objectives, the best in the first one first.
+
+    `objectives` has each one's metric as it was measured. Without objectives in the config: the trials
+    of highest reward.
+    """
+    finished = [each for each in store.trials(config.name) if each.reward is not None]
+    metrics = store.final(config.name, {each.metric for each in config.objectives})
+    points = [values(config.objectives, metrics.get(each.number, {})) or (each.reward,) for each in finished]
+    rows: list[int] = first_front(np.array(points, float)).tolist() if points else []
+    return [
+        {
+            **_brief(finished[row]),
+            "objectives": {
+                each.metric: metrics[finished[row].number][each.metric] for each in config.objectives
+            },
+        }
+        for row in rows
     ]
 
 

@@ -76,6 +76,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         controller=ListedConfig(genomes=tuple(trial.genome for trial in best)),
         evaluator=evaluator,
         budget=Budget(trials=len(best) * wanted.seeds),
+        warm_start=(),  # they are listed now
         stopping=None,
         finalists=None,
         failures=FailureConfig(retries=config.failures.retries, share=1.0),

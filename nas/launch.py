@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
-from controller.config import build
 from nas import folder as folders
 from nas.campaign import Campaign, TooManyFailures
 from nas.config import CampaignConfig, from_json
+from nas.controllers import controller_of
 from nas.evaluators import MakeEvaluator
 from nas.folder import CampaignFolder, FolderError
 from nas.runners.options import RayOptions, SerialOptions
+from nas.validation import Refused
+from nas.warm_start import looked_up
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.splits import SplitRecord
 from proxy_trainer.provenance import code_version, versions
@@ -44,8 +47,9 @@ class Drive:
 def create(config: CampaignConfig, root: Path) -> CampaignFolder:
     """Read the data, then make the folder with the campaign in its database.
 
-    Raises FolderError, DataError, CacheError, StorageError.
+    Raises FolderError, DataError, CacheError, StorageError, Refused.
     """
+    config = _looked_up(config, root)
 
     def fill(folder: CampaignFolder) -> None:
         if config.database is not None:
@@ -71,13 +75,25 @@ def _add(store: Store, new: NewCampaign) -> None:
 
 
 def same(root: Path, config: CampaignConfig) -> None:
-    """Check that the campaign of this name was made with this config. Raises FolderError."""
+    """Check that the campaign of this name was made with this config. Raises FolderError, Refused."""
+    config = _looked_up(config, root)
     _, stored = find(root, config.name)
     if stored.hash != config.hash:
         raise FolderError(
             f"campaign {config.name!r} in {root} has another config ({stored.hash}, this one {config.hash}); "
             f"go on with it by `nas resume {config.name}` or choose another --name"
         )
+
+
+def _looked_up(config: CampaignConfig, root: Path) -> CampaignConfig:
+    """The config with the genomes of earlier campaigns that it begins with. Raises Refused, FolderError."""
+    if all(isinstance(start, str) for start in config.warm_start):
+        return config
+    starts = looked_up(config.warm_start, config.space.build(), root)
+    try:
+        return dataclasses.replace(config, warm_start=starts)
+    except ValueError as error:
+        raise Refused((), str(error)) from error
 
 
 def find(root: Path, name: str) -> tuple[CampaignFolder, CampaignConfig]:
@@ -97,7 +113,7 @@ def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
     with Store.open(folder.database) as store:
         _check_data(store, config, folder.cache)
         with store.take(config.name) as writer:
-            campaign = Campaign(writer, config.rules, space, build(config.controller, space))
+            campaign = Campaign(writer, config.rules, space, controller_of(config, space))
             yield Drive(campaign, config, folder, store)
 
 

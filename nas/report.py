@@ -57,15 +57,26 @@ def print_top(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> No
         console.print(f"campaign {name}: no finished trial yet", highlight=False)
         return
     shown = [metric for metric in COLUMNS if any(metric in row["metrics"] for row in rows)]
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("", "trial", "reward", *shown):
-        table.add_column(heading, justify="right")
-    table.add_column("genome", no_wrap=True, style="cyan")
+    table = _ranking("", "trial", "reward", *shown)
     width = console.width - 26 - 9 * len(shown)
     for row in rows:
         metrics = [_number(row["metrics"].get(metric)) for metric in shown]
         rest = shortened(row["genome"], max(20, width))
         table.add_row(str(row["rank"]), str(row["number"]), reward(row["reward"]), *metrics, rest)
+    console.print(table)
+
+
+def print_front(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """The trials that no other beats in all objectives, as a table."""
+    if not rows:
+        console.print(f"campaign {name}: no finished trial yet", highlight=False)
+        return
+    shown = list(rows[0]["objectives"])
+    table = _ranking("trial", "reward", *shown)
+    for row in rows:
+        numbers = [_number(row["objectives"][metric]) for metric in shown]
+        rest = shortened(row["genome"], max(20, console.width - 20 - 12 * len(shown)))
+        table.add_row(str(row["number"]), reward(row["reward"]), *numbers, rest)
     console.print(table)
 
 
@@ -102,6 +113,15 @@ def print_trial(console: Console, name: str, facts: dict[str, Any]) -> None:
     table.add_row("genome", Text(facts["genome"], style="cyan"))
     console.print(table)
     console.print(_nodes(facts["nodes"]))
+
+
+def _ranking(*headings: str) -> Table:
+    """A table of numbers, with a column for genomes at its end."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    table.add_column("genome", no_wrap=True, style="cyan")
+    return table
 
 
 def _facts_table() -> Table:

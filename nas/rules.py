@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nas.reward import RewardConfig
+from nas.objectives import Objective
+from nas.reward_config import PlainReward, RewardConfig
 from nas.stopping import HalvingConfig
 from search_space.trial import FailureKind
 
@@ -14,13 +15,15 @@ from search_space.trial import FailureKind
 class CampaignRules:
     """What decides how a campaign goes on: part of its config.
 
-    `trials` is the budget. `retries` says how often a trial is tried again after each kind of
+    `trials` is the budget. The controller is told the `objectives`, or the reward where there are none.
+    `retries` says how often a trial is tried again after each kind of
     failure (0 where it says nothing). The campaign stops when more than `failure_share` of the ended
     trials failed, `min_failures` at least.
     """
 
     trials: int
-    reward: RewardConfig = field(default_factory=RewardConfig)
+    reward: RewardConfig = field(default_factory=PlainReward)
+    objectives: tuple[Objective, ...] = ()
     retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
     stopping: HalvingConfig | None = None
     failure_share: float = 0.5

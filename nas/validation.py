@@ -23,6 +23,7 @@ _NAMES: Final = {
     "float": "a number",
     "int": "a whole number",
     "list": "a list",
+    "model_attributes": "a mapping of keys to values",
     "string": "a text",
     "tuple": "a list",
 }
@@ -63,18 +64,24 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _refused(kind: Any, data: Any, errors: list[ErrorDetails]) -> Refused:
-    # A misspelt key is often a missing one too, and says more.
-    first = min(errors, key=lambda error: error["type"] not in _UNKNOWN)
-    keys = _keys(first["loc"], data)
+    first = min(errors, key=_rank)
+    keys = _keys(first, data)
     problem = _problem(kind, data, keys, first)
     # The members of a union each complain about the same place: that is one slip.
-    others = len({_keys(error["loc"], data) for error in errors} - {keys})
+    others = len({_keys(error, data) for error in errors} - {keys})
     return Refused(keys, f"{problem} (and {others} more)" if others else problem)
 
 
-def _keys(location: Iterable[str | int], data: Any) -> Keys:
-    """Location as pydantic gives it, without the names of union members, which are in no file."""
-    location = tuple(location)
+def _rank(error: ErrorDetails) -> int:
+    """Which of several errors says most: the lower the more."""
+    if error["type"] in _UNKNOWN:
+        return 0  # a misspelt key is often a missing one too
+    return 1 if error["type"] == "value_error" else 2  # of a union's members the one whose type fits
+
+
+def _keys(error: ErrorDetails, data: Any) -> Keys:
+    """Where an error is, as pydantic gives it, without the names of union members, which are in no file."""
+    location = error["loc"]
     keys: list[str | int] = []
     for position, part in enumerate(location):
         inside: Any = data
@@ -83,7 +90,7 @@ def _keys(location: Iterable[str | int], data: Any) -> Keys:
             inside = data[part]
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             inside = data[part]
-        elif position < len(location) - 1 or not isinstance(data, Mapping | list):
+        elif position < len(location) - 1 or error["type"] != "missing":
             continue
         keys.append(part)
         data = inside

@@ -62,13 +62,19 @@ def read_yaml(path: Path) -> YamlFile:
         raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise YamlError(f"{path}: larger than {MAX_BYTES:,} bytes, expected a config")
-    lines: dict[tuple[str | int, ...], int] = {}
     try:
-        loader = _Loader(raw.decode("utf-8"))
-        node = loader.get_single_node()
-        data = _plain(loader, node, (), lines) if node is not None else {}
+        return parse_yaml(raw.decode("utf-8"), path)
     except UnicodeDecodeError as error:
         raise YamlError(f"{path}: not UTF-8 text (byte {error.start})") from error
+
+
+def parse_yaml(text: str, path: Path) -> YamlFile:
+    """The same of a text; `path` is what messages call it. Raises YamlError."""
+    lines: dict[tuple[str | int, ...], int] = {}
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = _plain(loader, node, (), lines) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""

@@ -22,13 +22,16 @@ COCO_METRICS: Final = (
 class ProxyConfig:
     """Train a small detector: on which data, divided how, by which recipe.
 
-    `metrics`: what a trial measures, beside its durations and memory. `ranking`: those of them that are
+    `metrics`: what a trial measures, durations and memory included. `ranking`: those of them that are
     told at every evaluation and the better the higher. `judge` is the split that trials are judged by:
     searches use the reward split, and finalists the confirm split, which no reward came from.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-    metrics: ClassVar[tuple[str, ...]] = (*COCO_METRICS, "loss", "parameters", "flops")
+    metrics: ClassVar[tuple[str, ...]] = (
+        *COCO_METRICS, "loss", "parameters", "flops", "memory_mb", "seconds", "seconds_start",
+        "seconds_train", "seconds_statistics", "seconds_evaluate", "seconds_data", "seconds_cpu",
+    )  # fmt: skip
     ranking: ClassVar[tuple[str, ...]] = COCO_METRICS
 
     kind: Literal["proxy"] = "proxy"

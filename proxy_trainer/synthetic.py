@@ -1,4 +1,4 @@
-"""A stand-in for training: AP by arithmetic on the genome's text, to try a campaign's machinery."""
+"""A stand-in for training: AP and costs by arithmetic on the genome's text, to try a campaign's machinery."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SyntheticConfig:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    metrics: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "loss")
+    metrics: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "loss", "parameters", "flops")
     ranking: ClassVar[tuple[str, ...]] = ("AP",)
 
     kind: Literal["synthetic"] = "synthetic"
@@ -81,7 +81,7 @@ class SyntheticEvaluator:
         if fate < config.failures:
             kind = FAILURES[int(fate / config.failures * len(FAILURES))]
             raise TrialFailed(kind, "made up, as the synthetic evaluator was told to")
-        metrics = {"AP": end, "AP50": math.sqrt(end), "AP75": end**1.5, "loss": 1 - end}
+        metrics = {"AP": end, "AP50": math.sqrt(end), "AP75": end**1.5, "loss": 1 - end, **_costs(genome)}
         yield Measurement(step=config.steps + 1, metrics=metrics, provenance={"evaluator": "synthetic"})
 
 
@@ -93,6 +93,14 @@ def _ap(genome: str, seed: int, noise: float) -> float:
     mean = sum(_uniform("motif", motif) - 0.5 for motif in motifs) / math.sqrt(max(1, len(motifs)))
     rng = np.random.default_rng([seed, int(_uniform("noise", genome) * 2**32)])
     return 1 / (1 + math.exp(-4 * mean - 4 * noise * rng.standard_normal()))
+
+
+def _costs(genome: str) -> dict[str, float]:
+    """Made up as well, from the single words, and nothing to do with AP: about a million a word."""
+    return {
+        cost: float(sum(round(2e6 * _uniform(cost, word)) for word in genome.split()))
+        for cost in ("parameters", "flops")
+    }
 
 
 def _uniform(what: str, text: str) -> float:

@@ -35,6 +35,14 @@ class CampaignExists(StorageError, ValueError):
     """The name is taken."""
 
 
+class LabelTaken(StorageError, ValueError):
+    """The campaign has rewards of this label, computed by another rule."""
+
+
+class UnknownLabel(StorageError, LookupError):
+    """The campaign has no rewards of this label."""
+
+
 class CampaignBusy(StorageError):
     """Another process that is alive drives the campaign."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -65,6 +65,17 @@ def metrics(session: Session, campaign_id: int, number: int | None = None) -> tu
         rows = rows.where(MetricRow.number == number)
     rows = rows.order_by(MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name)
     return tuple(row.record() for row in session.scalars(rows))
+
+
+def final(session: Session, campaign_id: int, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
+    """By trial: these metrics of the measurement that ended it, where it has any of them."""
+    rows = select(MetricRow).where(
+        MetricRow.campaign_id == campaign_id, MetricRow.name.in_(names), MetricRow.final
+    )
+    found: dict[int, dict[str, float]] = {}
+    for metric in (row.record() for row in session.scalars(rows)):
+        found.setdefault(metric.number, {})[metric.name] = metric.value
+    return found
 
 
 def intermediate(session: Session, campaign_id: int, name: str) -> tuple[MetricRecord, ...]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from results_db.database import Access, Database
 from results_db.errors import NewerDatabase, NotADatabase
-from results_db.tables import REVISION
+from results_db.tables import REVISIONS
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def prepare(database: Database) -> None:
-    """Make the tables in an empty database opened to be created; refuse what is not ours to use.
+    """Make the tables in an empty database opened to be created, bring those of an older version up to
+    date in one opened for writing, and refuse what is not ours to use.
 
-    Raises NotADatabase, NewerDatabase.
+    A reader changes nothing: it reads older schemas as they are. (That holds while revisions only add
+    tables.) Raises NotADatabase, NewerDatabase.
     """
     try:
         with database.engine.begin() as connection:
@@ -28,11 +34,13 @@ def prepare(database: Database) -> None:
                 raise NotADatabase(f"{database.where}: a database, but not one of SpineNAS")
             else:
                 found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-                if found != REVISION:
+                if found not in REVISIONS:
                     raise NewerDatabase(
-                        f"{database.where}: its schema is {found}, this SpineNAS knows up to {REVISION};"
+                        f"{database.where}: its schema is {found}, this SpineNAS knows up to {REVISIONS[-1]};"
                         " use the version that wrote it, or a later one"
                     )
+                if found != REVISIONS[-1] and database.access is not Access.READ:
+                    upgrade(connection)
     except SQLAlchemyError as error:
         raise database.typed(error) from error
 
@@ -40,10 +48,16 @@ def prepare(database: Database) -> None:
 def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest revision, within the connection's transaction."""
     from alembic import command  # takes a moment to import, and is rarely needed
+
+    command.upgrade(migrations(connection), "head")
+
+
+def migrations(connection: Connection) -> Config:
+    """Alembic's config for our migrations on a connection."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config

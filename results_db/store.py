@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from results_db import queries
+from results_db import queries, reward_sets
 from results_db.database import Access, Database
 from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
 from results_db.fence import Holder, claim
@@ -19,6 +19,7 @@ from results_db.records import (
     AttemptRecord,
     CampaignRecord,
     FenceRecord,
+    Json,
     MetricRecord,
     NewCampaign,
     TrialRecord,
@@ -90,6 +91,20 @@ class Store:
                 )
             )
 
+    def rescore(self, name: str, label: str, rule: Mapping[str, Json], rewards: Mapping[int, float]) -> None:
+        """Store rewards by trial number as a set beside those that the controller was told.
+
+        A set of the same label and rule is brought up to date. Raises LabelTaken, UnknownCampaign. Needs no
+        lease: it touches nothing that a driver reads or writes.
+        """
+        with self._campaign(name) as (session, row):
+            reward_sets.put(session, row, label, rule, rewards)
+
+    def rescored(self, name: str, label: str, limit: int) -> tuple[tuple[TrialRecord, float], ...]:
+        """The trials of highest reward in such a set, with it, best first; raises UnknownLabel."""
+        with self._campaign(name) as (session, row):
+            return reward_sets.top(session, row, label, limit)
+
     def take(self, name: str, *, lease_seconds: float = LEASE_SECONDS, me: Holder | None = None) -> Writer:
         """Become the one driver of a campaign; raises CampaignBusy, UnknownCampaign.
 
@@ -155,6 +170,11 @@ class Store:
         """The metrics of one trial or of all, by number, attempt, step and name."""
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
+
+    def final(self, name: str, metrics: Collection[str]) -> Mapping[int, Mapping[str, float]]:
+        """By trial: these metrics of the measurement that ended it, where it has any of them."""
+        with self._campaign(name) as (session, row):
+            return queries.final(session, row.id, metrics)
 
     @contextmanager
     def _campaign(self, name: str) -> Iterator[tuple[Session, CampaignRow]]:

@@ -37,8 +37,8 @@ from results_db.records import (
 )
 from search_space.trial import FailureKind
 
-REVISION: Final = "0001"
-"""The newest Alembic revision; a test holds it to the migrations."""
+REVISIONS: Final = ("0001", "0002")
+"""The Alembic revisions from the first to the newest; a test holds them to the migrations."""
 
 FINITE: Final = "{0} > -1e308 AND {0} < 1e308"
 

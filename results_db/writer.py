@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -69,6 +69,11 @@ class Writer:
         """One metric of all trials, without those that ended a trial; by number, attempt and step."""
         with self._database.transaction() as session:
             return queries.intermediate(session, self._id, name)
+
+    def final(self, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
+        """By trial: these metrics of the measurement that ended it, where it has any of them."""
+        with self._database.transaction() as session:
+            return queries.final(session, self._id, names)
 
     def reserve(self, trial: NewTrial, worker: str) -> TrialRecord:
         """Store a new trial as running its first attempt."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -140,6 +141,7 @@ def _backbones(graphs: GraphArrays, terms: Terms) -> Counts:
     return total
 
 
+@lru_cache(maxsize=32)
 def _tables(terms: Terms, *, mobile: bool) -> tuple[Counts, Counts, Counts]:
     """Costs of a block group, of an endpoint, [level, kind, FIELDS], and of an edge, parent's first."""
     size = (MAX_LEVEL + 1, len(KINDS))
@@ -155,6 +157,8 @@ def _tables(terms: Terms, *, mobile: bool) -> tuple[Counts, Counts, Counts]:
             for source in levels:
                 for above, parent in kinds:
                     edges[source, above, level, place] = _row(terms.edge(source, parent, level, kind))
+    for table in (blocks, endpoints, edges):
+        table.flags.writeable = False  # it is shared by all callers
     return blocks, endpoints, edges
 
 

@@ -12,6 +12,7 @@ from controller.config import ControllerConfig, build
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.no_repeats import NoRepeats
+from controller.nsga2 import Nsga2, Nsga2Config
 from controller.policy_gradient import PolicyGradient
 from controller.ppo import PpoConfig
 from controller.random_search import RandomSearch, RandomSearchConfig
@@ -61,6 +62,7 @@ def test_every_config_survives_text() -> None:
         ({"kind": "regularised_evolution"}, "does not match any of the expected tags"),
         ({"kind": "random_search", "population": 20}, "population"),
         ({"kind": "regularized_evolution", "populaton": 20}, "populaton"),
+        ({"kind": "nsga2", "population": 1}, "expected at least 2"),
         (
             {"kind": "regularized_evolution", "population": 5, "tournament": 9},
             "1 <= tournament <= population",
@@ -76,6 +78,7 @@ def test_bad_text_is_refused(text: dict[str, Any], complaint: str) -> None:
 
 def test_built_by_type() -> None:
     assert isinstance(build(ListedConfig(genomes=("1",)), Coin()), Listed)
+    assert isinstance(build(Nsga2Config(no_repeats=False), Coin()), Nsga2)
     assert isinstance(build(RandomSearchConfig(no_repeats=False), Coin()), RandomSearch)
     assert isinstance(build(SMALL, Coin()), RegularizedEvolution)
     assert isinstance(build(RegularizedEvolutionConfig().resolved(300), Coin()), NoRepeats)

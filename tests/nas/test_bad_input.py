@@ -184,6 +184,24 @@ def test_a_reward_that_no_measurement_has(nas: Nas, home: Path, written: Written
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("reward", "told"),
+    [
+        ({"metrics": "AP"}, ["reward.metrics", "unknown key", "'metric'"]),
+        ({"kind": "sofd", "cost": "flops", "target": 1}, ["reward", "unknown kind 'sofd'", "'soft'"]),
+        ({"kind": "soft", "cost": "flops", "targt": 1}, ["reward.targt", "unknown key", "'target'"]),
+        ({"kind": "soft", "cost": "flops", "target": 0}, ["reward", "target=0.0", "more than 0"]),
+        ({"kind": "hard", "cost": "flopz", "target": 1}, ["reward", "'flopz'", "mean 'flops'"]),
+        ({"kind": "by_size"}, ["reward", "'AP_small'", "not measured by the evaluator 'synthetic'"]),
+    ],
+)
+def test_a_reward_that_can_not_be(
+    nas: Nas, home: Path, written: Written, reward: Any, told: list[str]
+) -> None:
+    _is_one_line(nas("run", written({"reward": reward})), told)
+    assert not home.exists()
+
+
 def test_a_path_below_nobodys_home(nas: Nas, home: Path, written: Written) -> None:
     data = {"kind": "coco", "images": "~nosuchuser/images", "train": "train.json"}
 

@@ -59,6 +59,63 @@ def test_the_hash_follows_what_is_searched_and_nothing_else(words: Words) -> Non
     assert from_json(words | {"space": "r0-sp53"}).hash != config.hash
 
 
+OLD: Words = {
+    "name": "small",
+    "seed": 3,
+    "space": {
+        "preset": None,
+        "name": "spinenet-49",
+        "stem": [{"level": 2, "kind": "bottleneck", "candidate": True}] * 2,
+        "intermediates": {"2": 1, "3": 3, "4": 5, "5": 1},
+        "outputs": [3, 4, 5, 6, 7],
+        "offsets": [-1, 0, 1, 2],
+        "kinds": ["bottleneck", "residual"],
+        "window": 5,
+        "inferred": ["intermediates"],
+    },
+    "controller": {"kind": "regularized_evolution", "population": 4, "tournament": 2, "no_repeats": True},
+    "evaluator": {"kind": "synthetic", "seconds": 0.0, "failures": 0.0, "noise": 0.005, "steps": 2},
+    "reward": {"metric": "AP"},
+    "runner": {"kind": "serial", "timeout_seconds": None},
+    "budget": {"trials": 8},
+    "stopping": None,
+    "failures": {"retries": {"lost_worker": 2}, "share": 0.5, "least": 5},
+    "keep_weights": 3,
+}
+"""The small config as a campaign of November 2026 stored it."""
+
+
+def test_a_config_that_was_stored_keeps_reading_and_keeps_its_hash(words: Words) -> None:
+    assert from_json(OLD).hash == from_json(words).hash == "7ee6ff2261f867f9"
+    assert from_json(OLD).to_json() == OLD | {"finalists": None}
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        {"metric": "AP50"},
+        {"kind": "plain", "metric": "AP50"},
+        {"kind": "soft", "cost": "flops", "target": 3e7},
+        {"kind": "hard", "metric": "AP75", "cost": "parameters", "target": 20_000_000},
+        {"kind": "absolute", "cost": "flops", "target": 3e7, "beta": -0.3},
+    ],
+)
+def test_rewards_read_back_as_the_same(words: Words, reward: Words) -> None:
+    config = from_json(words | {"reward": reward})
+
+    assert from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config.rules.reward == config.reward
+    assert config.hash != from_json(words).hash
+    assert config.reward.kind == reward.get("kind", "plain")
+
+
+def test_a_plain_reward_is_the_same_with_its_kind_and_without(words: Words) -> None:
+    named = from_json(words | {"reward": {"kind": "plain", "metric": "AP50"}})
+
+    assert named.hash == from_json(words | {"reward": {"metric": "AP50"}}).hash
+    assert named.to_json()["reward"] == {"metric": "AP50"}
+
+
 def test_the_databases_address_is_not_stored(words: Words) -> None:
     config = from_json(words | {"database": "postgresql://me:secret@host/db"})
 

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from scipy.stats import t, ttest_ind
 
+from controller.nsga2 import Nsga2Config
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
 from nas.finalists import Finalist, finalist_facts, prepare, standing
 from nas.launch import create, driving, find, run
+from nas.limits import Limits
+from nas.objectives import Objective
+from nas.warm_start import named
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split, Splits
 
@@ -59,6 +63,20 @@ def test_the_best_are_trained_again_with_new_seeds(tmp_path: Path, written: Writ
         assert row.found == next(trial.reward for trial in best if trial.number == row.number)
     means = [np.mean(row.rewards) for row in rows]
     assert means == sorted(means, reverse=True)
+
+
+def test_a_campaign_with_all_its_words_has_finalists_too(tmp_path: Path, written: Written) -> None:
+    starts, limits = ("r0-sp53",), Limits(max_flops=96e9)
+    objectives = (Objective(metric="AP"), Objective(metric="flops", better="less"))
+    config = ran(
+        tmp_path,
+        written,
+        controller=Nsga2Config(population=4),
+        warm_start=named(starts),
+        limits=limits,
+        objectives=objectives,
+    )
+    assert len(train(tmp_path, config.name)) == 12
 
 
 def test_going_on_is_the_same_campaign(tmp_path: Path, written: Written) -> None:

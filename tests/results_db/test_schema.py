@@ -11,17 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from results_db.errors import NewerDatabase, NoDatabase, NotADatabase
+from results_db.errors import NewerDatabase, NoDatabase, NotADatabase, UnknownLabel
 from results_db.records import Failure, TrialStatus
-from results_db.schema import MIGRATIONS
+from results_db.schema import MIGRATIONS, migrations
 from results_db.store import Store
-from results_db.tables import REVISION, Base
+from results_db.tables import REVISIONS, Base
 from search_space.trial import FailureKind
 
 VERSION_1 = Path(__file__).with_name("version_0001.sql")
@@ -52,19 +53,64 @@ def test_models_and_migrations_agree_to_the_last_constraint(tmp_path: Path) -> N
     assert definitions(tmp_path / "migrated.sqlite") == definitions(tmp_path / "modelled.sqlite")
 
 
-def test_the_revision_is_the_newest_migration() -> None:
+def test_the_revisions_are_the_migrations() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+    newest_first = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert tuple(reversed(newest_first)) == REVISIONS
 
 
-def test_a_file_of_version_1_opens(tmp_path: Path) -> None:
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A database as version 1 left it."""
     path = tmp_path / "old.sqlite"
     connection = sqlite3.connect(path)
     connection.executescript(VERSION_1.read_text(encoding="utf-8"))
     connection.close()
-    with Store.open(f"sqlite:///{path}") as store:
+    return path
+
+
+def revision(path: Path) -> str:
+    ((found,),) = sqlite3.connect(path).execute("SELECT version_num FROM alembic_version")
+    return str(found)
+
+
+def test_a_writer_brings_a_file_of_version_1_up_to_date(old: Path, tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{old}") as store:
+        store.rescore("stored", "again", {"metric": "loss"}, {1: 0.5})
+        ((best, reward),) = store.rescored("stored", "again", 3)
+        assert (best.number, reward, best.reward) == (1, 0.5, 0.125)
+    Store.create(f"sqlite:///{tmp_path}/new.sqlite").close()
+    assert revision(old) == REVISIONS[-1]
+    assert definitions(old) == definitions(tmp_path / "new.sqlite")
+
+
+def test_a_reader_leaves_a_file_of_version_1_as_it_is(old: Path) -> None:
+    before = old.read_bytes()
+    with Store.read(f"sqlite:///{old}") as store:
+        assert [trial.number for trial in store.top("stored", 9)] == [1, 3]
+        with pytest.raises(UnknownLabel, match="no rewards 'again'; there is: none"):
+            store.rescored("stored", "again", 3)
+    assert old.read_bytes() == before
+
+
+def test_the_way_back_to_version_1(old: Path) -> None:
+    untouched = definitions(old)
+    with Store.open(f"sqlite:///{old}") as store:
+        store.rescore("stored", "again", {"metric": "loss"}, {1: 0.5})
+        trials = store.trials("stored")
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.begin() as connection:
+        command.downgrade(migrations(connection), "0001")
+    engine.dispose()
+    assert (revision(old), definitions(old)) == ("0001", untouched)
+    with Store.open(f"sqlite:///{old}") as store:
+        assert store.trials("stored") == trials
+
+
+def test_a_file_of_version_1_opens(old: Path) -> None:
+    with Store.open(f"sqlite:///{old}") as store:
         (campaign,) = store.campaigns()
         assert (campaign.name, campaign.seed, campaign.config) == ("stored", 5, {"budget": {"trials": 6}})
         assert campaign.created.isoformat() == "2026-11-22T11:00:00+00:00"
@@ -92,7 +138,7 @@ def test_a_newer_database_is_refused(tmp_path: Path, url: str) -> None:
     with sqlite3.connect(tmp_path / "campaign.sqlite") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0917'")
     for access in (Store.create, Store.open, Store.read):
-        with pytest.raises(NewerDatabase, match=r"its schema is 0917, this SpineNAS knows up to 0001"):
+        with pytest.raises(NewerDatabase, match=r"its schema is 0917, this SpineNAS knows up to 0002"):
             access(url)
 
 

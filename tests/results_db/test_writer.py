@@ -44,6 +44,23 @@ def test_the_life_of_a_trial(store: Store, writer: Writer, new_trial: NewTrialFa
     assert [math.isnan(value) for *_, value, _ in metrics] == [False, True, True, False]
 
 
+def test_what_trials_were_measured_to_have_is_told_apart_from_progress(
+    store: Store, writer: Writer, new_trial: NewTrialFactory
+) -> None:
+    for number in range(1, 5):
+        writer.reserve(new_trial(number), "")
+        writer.observe(number, 1, Progress(step=3, metrics={"AP": 0.1, "loss": 2.0}))
+    writer.finish(1, 1, Measurement(step=9, metrics={"AP": 0.3, "loss": math.nan, "flops": 5}), 0.3)
+    writer.finish(2, 1, Measurement(step=9, metrics={"loss": 1.0}), 0.3)
+    writer.fail(3, 1, GONE)
+    assert (
+        writer.final(["AP", "flops"]) == store.final("alpha", ["AP", "flops"]) == {1: {"AP": 0.3, "flops": 5}}
+    )
+    assert math.isnan(writer.final(["loss"])[1]["loss"])
+    assert writer.final(["loss"])[2] == {"loss": 1.0}
+    assert writer.final([]) == {}
+
+
 def test_finish_order_counts_every_end(store: Store, writer: Writer, new_trial: NewTrialFactory) -> None:
     for number in range(1, 5):
         writer.reserve(new_trial(number), "")
