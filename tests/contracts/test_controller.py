@@ -30,6 +30,8 @@ from controller.warm_start import WarmStart
 from search_space.catalog import space_by_name
 from search_space.trial import FailureKind
 
+TRIALS = 40
+
 Factory: TypeAlias = Callable[[SearchSpace[Any]], Controller[Any]]
 
 
@@ -189,7 +191,7 @@ def campaign(
     space: Any,
     *,
     seed: int = 0,
-    trials: int = 60,
+    trials: int = TRIALS,
     workers: int = 1,
     failures: float = 0.0,
     objectives: int = 1,
@@ -248,7 +250,7 @@ class TestController:
         history = campaign(factory(space), space, objectives=objectives, workers=workers)
         for genome in history.genomes:
             space.check(genome)
-        assert sorted(outcome.number for outcome in history.told) == list(range(60))
+        assert sorted(outcome.number for outcome in history.told) == list(range(TRIALS))
 
     def test_ask_is_pure(self, factory: Factory, space: Any, objectives: int) -> None:
         controller, twin = factory(space), factory(space)
@@ -304,7 +306,7 @@ class TestController:
         self, factory: Factory, space: Any, objectives: int, failures: float
     ) -> None:
         history = campaign(factory(space), space, objectives=objectives, workers=3, failures=failures)
-        assert len(history.told) == 60
+        assert len(history.told) == TRIALS
 
     def test_never_waits_with_nothing_in_flight(self, factory: Factory, space: Any, objectives: int) -> None:
         controller = factory(space)
@@ -333,7 +335,7 @@ def test_no_repeats_are_honoured(name: str, space: Any, workers: int) -> None:
     assert len(set(fingerprints)) == len(fingerprints)
 
 
-def outcomes(space: Any, objectives: int = 1, count: int = 60) -> Sequence[Outcome[Any]]:
+def outcomes(space: Any, objectives: int = 1, count: int = TRIALS) -> Sequence[Outcome[Any]]:
     """Distinct genomes with values, from nowhere: a controller may be told what it did not propose."""
     rng = np.random.default_rng(17)
     found = {space.fingerprint(genome): genome for genome in (space.sample(rng) for _ in range(3 * count))}
