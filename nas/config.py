@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from controller.config import ControllerConfig, resolved
+from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import ListedConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
@@ -102,7 +103,7 @@ class CampaignConfig:
     name: str
     seed: int = 0
     space: SpaceConfig
-    controller: Annotated[ControllerConfig, Field(discriminator="kind")]
+    controller: Annotated[ControllerConfig, Field(discriminator="kind")] = GuidedEvolutionConfig()
     limits: Limits | None = None
     warm_start: tuple[Start, ...] = ()
     evaluator: Annotated[EvaluatorConfig, Field(discriminator="kind")]
