@@ -15,7 +15,7 @@ from typing import ClassVar, Final, Generic, Literal
 import numpy as np
 
 from controller.guided_evolution import FeaturedSpace
-from controller.protocol import G, Outcome, Pending, Proposal
+from controller.protocol import G, Outcome, Pending, Proposal, check_single
 from controller.regressors import gaussian_process
 from controller.surrogate import UNSCREENED, Surrogate
 from search_space.trial import FailureKind
@@ -88,11 +88,7 @@ class Bayesian(Generic[G]):
         self._told += 1
         if isinstance(outcome.result, FailureKind) or outcome.fidelity is not None:
             return
-        if len(outcome.result) != 1:
-            raise ValueError(
-                f"bayesian: trial {outcome.number} has {len(outcome.result)} objectives, "
-                "expected 1; choose a controller for several"
-            )
+        check_single("bayesian", outcome)
         value = outcome.result[0]
         screened = "screened" in outcome.note
         self._surrogate.learn(self._space.features(outcome.genome), value, screened=screened)

@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, Literal
 
 import numpy as np
 
-from controller.protocol import G, Outcome, Pending, Proposal, Space
+from controller.protocol import G, Outcome, Pending, Proposal, Space, check_single
 from search_space.trial import FailureKind
 
 
@@ -64,11 +64,7 @@ class LocalSearch(Generic[G]):
 
     def tell(self, outcome: Outcome[G]) -> None:
         """Climbs, or counts a move that led nowhere. Raises ValueError for several objectives."""
-        if not isinstance(outcome.result, FailureKind) and len(outcome.result) != 1:
-            raise ValueError(
-                f"local search: trial {outcome.number} has {len(outcome.result)} objectives, "
-                "expected 1; choose a controller for several"
-            )
+        check_single("local search", outcome)
         if outcome.note.get("climb", self._climb) != self._climb:
             return  # of a climb that was given up
         self._seen += 1

@@ -62,6 +62,15 @@ class Outcome(Generic[G]):
             raise ValueError(f"outcome of trial {self.number}: values={self.result}, expected numbers")
 
 
+def check_single(kind: str, outcome: Outcome[G]) -> None:
+    """Raise ValueError for an outcome of several objectives, which most controllers can't rank."""
+    if not isinstance(outcome.result, FailureKind) and len(outcome.result) != 1:
+        raise ValueError(
+            f"{kind}: trial {outcome.number} has {len(outcome.result)} objectives, "
+            "expected 1; choose a controller for several"
+        )
+
+
 class Controller(Protocol[G]):
     """Decides what to try next.
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
-from controller.protocol import G, Outcome, Pending, Proposal, Space
+from controller.protocol import G, Outcome, Pending, Proposal, Space, check_single
 from search_space.trial import FailureKind
 
 SMALLEST: Final = 17
@@ -99,11 +99,7 @@ class RegularizedEvolution(Generic[G]):
 
     def tell(self, outcome: Outcome[G]) -> None:
         """Takes the outcome in; beyond P the oldest dies. Raises ValueError for several objectives."""
-        if not isinstance(outcome.result, FailureKind) and len(outcome.result) != 1:
-            raise ValueError(
-                f"regularized evolution: trial {outcome.number} has {len(outcome.result)} objectives, "
-                "expected 1; choose a controller for several"
-            )
+        check_single("regularized evolution", outcome)
         self._population.append(outcome)
 
     def _tournament(self, rng: np.random.Generator) -> Outcome[G] | None:
