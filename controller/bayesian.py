@@ -14,8 +14,7 @@ from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
-from controller.guided_evolution import FeaturedSpace
-from controller.protocol import G, Outcome, Pending, Proposal, check_single
+from controller.protocol import FeaturedSpace, G, Outcome, Pending, Proposal, check_single
 from controller.regressors import gaussian_process
 from controller.surrogate import UNSCREENED, Surrogate
 from search_space.trial import FailureKind

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final, Protocol, TypeAlias, assert_never
 
 from controller.bayesian import Bayesian, BayesianConfig
-from controller.guided_evolution import FeaturedSpace, GuidedEvolution, GuidedEvolutionConfig
+from controller.guided_evolution import GuidedEvolution, GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.local_search import LocalSearch, LocalSearchConfig
 from controller.no_repeats import NoRepeats
 from controller.nsga2 import Nsga2, Nsga2Config
 from controller.ppo import PpoConfig, ppo
-from controller.protocol import Controller, Featured, G, Sequential, Space, Textual
+from controller.protocol import Controller, Featured, FeaturedSpace, G, Sequential, Space, Textual
 from controller.random_search import RandomSearch, RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
 from controller.reinforce import ReinforceConfig, reinforce

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Generic, Literal, Protocol
+from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
 from controller.no_repeats import NoRepeats
-from controller.protocol import Controller, Featured, G, Outcome, Pending, Proposal, Space
+from controller.protocol import Controller, FeaturedSpace, G, Outcome, Pending, Proposal
 from controller.regressors import bayesian_ridge
 from controller.regularized_evolution import (
     RegularizedEvolution,
@@ -66,10 +66,6 @@ class GuidedEvolutionConfig:
         """The same with sizes for a budget of so many trials."""
         population, tournament = scaled(trials, self.population, self.tournament, share=SHARE)
         return replace(self, population=population, tournament=tournament)
-
-
-class FeaturedSpace(Space[G], Featured[G], Protocol[G]):
-    """What guided controllers need of a space."""
 
 
 class GuidedEvolution(Generic[G]):

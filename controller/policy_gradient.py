@@ -21,7 +21,7 @@ from controller.adam import Adam
 from controller.baseline import Baseline
 from controller.learning import Learning
 from controller.lstm_policy import LstmPolicy
-from controller.protocol import Decisions, G, Outcome, Pending, Proposal, Sequential
+from controller.protocol import Decisions, G, Outcome, Pending, Proposal, Sequential, check_single
 from search_space.trial import FailureKind
 
 BLAMED: Final = frozenset(
@@ -81,11 +81,7 @@ class PolicyGradient(Generic[G]):
 
     def tell(self, outcome: Outcome[G]) -> None:
         """Takes the outcome in; a full batch is learned. Raises ValueError for several objectives."""
-        if not isinstance(outcome.result, FailureKind) and len(outcome.result) != 1:
-            raise ValueError(
-                f"{self._config.kind}: trial {outcome.number} has {len(outcome.result)} objectives, "
-                "expected 1; choose a controller for several"
-            )
+        check_single(self._config.kind, outcome)
         experience = self._experience(outcome)
         if experience is None:
             return

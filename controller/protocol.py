@@ -145,3 +145,7 @@ class Featured(Protocol[G_contra]):
     """A space whose genomes have vectors, all of one length, that surrogates learn from."""
 
     def features(self, genome: G_contra) -> NDArray[np.float64]: ...
+
+
+class FeaturedSpace(Space[G], Featured[G], Protocol[G]):
+    """What guided controllers need of a space."""
