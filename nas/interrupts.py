@@ -34,7 +34,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.asked = False
-        self._heeds: frozenset[int] = frozenset()
+        self._heeds: frozenset[signal.Signals] = frozenset()
         self._raising = True
         self._alarmed = False
 
