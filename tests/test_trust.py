@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
 import json
 import os
 import pickle
@@ -204,12 +203,7 @@ def _keras_file(path: Path, layer: dict[str, Any]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.0", "date_saved": "x"}))
-        weights = io.BytesIO()
-        import h5py
-
-        with h5py.File(weights, "w"):
-            pass
-        archive.writestr("model.weights.h5", weights.getvalue())
+        archive.writestr("model.weights.h5", b"")  # never reached
     return path
 
 
@@ -238,5 +232,5 @@ def test_a_model_that_wants_to_be_run(tmp_path: Path, mark: Path) -> None:
         "registered_name": "mkdir",
     }
     for layer in (by_bytecode, by_name):
-        with pytest.raises((ValueError, TypeError, KeyError)):
+        with pytest.raises((ValueError, TypeError), match=r"(?i)lambda|locate class"):
             run_keras(_keras_file(tmp_path / "model.keras", layer), np.zeros((1, 4), np.float32))
