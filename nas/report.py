@@ -93,7 +93,7 @@ def print_end(console: Console, name: str, snapshot: Snapshot, rows: Sequence[di
     done = ended(snapshot)
     if snapshot.spent and done < snapshot.budget:
         gone = ", ".join(map(str, snapshot.uses))
-        text = f"budget spent after {done} of {snapshot.budget} trials: {gone} (docs/guide.md, Budgets)"
+        text = f"budget spent after {done} of {snapshot.budget} trials: {gone} (docs/guide.md: Budgets)"
         console.print(text, soft_wrap=True)
     print_top(console, name, rows)
     if rows:

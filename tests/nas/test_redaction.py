@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -78,31 +77,6 @@ def test_an_address_that_does_not_work(
     assert ended.err.count("\n") == 1
     assert SECRET not in ended.out + ended.err
     assert not [file for file, content in _everywhere(home, told).items() if SECRET.encode() in content]
-
-
-def test_an_address_that_works(
-    nas: Nas, home: Path, written: Written, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite takes a password and looks at it no further: the way is the same as PostgreSQL's."""
-    monkeypatch.chdir(tmp_path)
-    outside = tmp_path / "out"
-    said = [nas("run", written({"database": "sqlite://me:hunter2@/elsewhere.sqlite"}))]
-    for command in ("status", "top", "front", "resume"):
-        said += [nas(command, "small"), *([nas(command, "small", "--json")] if command != "resume" else [])]
-    said += [nas("show", "small", "1", "--json"), nas("spec", "small:1", "--out", tmp_path / "spec.yaml")]
-    said += [nas("model-garden", "small:1", "--out", outside)]
-
-    assert [ended.code for ended in said] == [0] * len(said)
-    assert not [ended for ended in said if SECRET in ended.out + ended.err]
-    found = _everywhere(home, told, outside) | {
-        file: file.read_bytes() for file in (tmp_path / "spec.yaml", tmp_path / "elsewhere.sqlite")
-    }
-    assert len(found) > 5
-    assert [file for file, content in found.items() if SECRET.encode() in content] == [
-        home / "small" / "database.url"
-    ]
-    assert (home / "small" / "database.url").stat().st_mode & 0o077 == 0
-    assert json.loads(said[2].out)["counts"]["finished"] == 8
 
 
 def test_an_unexpected_error_about_an_address(nas: Nas, told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
