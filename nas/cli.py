@@ -200,7 +200,7 @@ def compare(
 ) -> None:
     """How near a campaign's best came to a known network, beside random genomes."""
     from nas import folder as folders
-    from nas import launch
+    from nas import launch, ranking
     from nas.errors import Refusal
     from nas.likeness import likeness_facts, print_likeness
     from results_db.store import Store
@@ -209,7 +209,10 @@ def compare(
     where = folders.root(root)
     place, config = launch.find(where, name)
     with Store.read(place.database) as store:
-        best = [(trial.number, Genome.from_text(trial.genome)) for trial in store.top(name, number)]
+        best = [
+            (each.trial.number, Genome.from_text(each.trial.genome))
+            for each in ranking.best(store, name, number)
+        ]
     if not best:
         raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to compare")
     target = cli_space.found(to, None, root)
@@ -230,13 +233,17 @@ def export(
     root: Root = None,
 ) -> None:
     """Write the winner as a spec file and a full-size Keras backbone, checked by rebuilding both."""
-    from nas import engine_noise, folder
+    from nas import engine_noise, folder, ranking
     from nas.errors import Refusal
     from results_db.store import Store
 
     place = folder.find(folder.root(root), name)
     with Store.read(place.database) as store:
-        found = (store.trial(name, number),) if number is not None else store.top(name, 1)
+        found = (
+            [store.trial(name, number)]
+            if number is not None
+            else [each.trial for each in ranking.best(store, name, 1)]
+        )
         if not found:
             raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to export")
         if found[0].reward is None:

@@ -190,6 +190,8 @@ class CampaignConfig:
         """The resolved config, without the database's address."""
         whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
         del whole["database"]
+        if whole["controller"].get("contenders", 0) is None:
+            del whole["controller"]["contenders"]  # as before there were any
         return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property
