@@ -86,8 +86,8 @@ def print_control(console: Console, facts: dict[str, Any]) -> None:
     console.print(table)
     later = facts["later"]
     console.print(
-        f"median reward of the later half {later['median']:.4f}, "
-        f"of random trials {later['control_median']:.4f} (that they are better: p = {later['p']:.2g}); {facts['control_trials']} random trials"
+        f"median reward of the later half {later['median']:.4f}, of {facts['control_trials']} random trials "
+        f"{later['control_median']:.4f} (that the first are better: p = {later['p']:.2g})"
     )
     if facts["finalists"] is not None:
         best = facts["finalists"]

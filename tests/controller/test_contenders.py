@@ -60,7 +60,7 @@ def test_the_last_part_of_the_budget_measures_the_best_again() -> None:
     assert len(again) == 15
     first = {outcome.genome: outcome.number for outcome in reversed(outcomes)}
     assert all(outcome.note["again"] == first[outcome.genome] for outcome in again)
-    values = sorted(outcome.result for outcome in outcomes[:85])  # type: ignore[type-var] # no failures here
+    values = sorted(outcome.result for outcome in outcomes[:85])
     begun = {outcome.genome for outcome in outcomes[:85] if outcome.result in values[-15:]}
     assert {outcome.genome for outcome in again} <= begun
 
@@ -83,7 +83,14 @@ def test_a_small_budget_is_spent_on_new_genomes() -> None:
 
 def test_what_is_under_way_counts_and_failures_do_not() -> None:
     controller = Contenders(Waiting(), Numbers(), ContendersConfig(first=6, top=3, most=2))
-    for number, result in enumerate([(0.1,), (0.9,), FailureKind.DIVERGED, (0.5,), (0.3,)], start=1):
+    results: list[tuple[float, ...] | FailureKind] = [
+        (0.1,),
+        (0.9,),
+        FailureKind.DIVERGED,
+        (0.5,),
+        (0.3,),
+    ]
+    for number, result in enumerate(results, start=1):
         controller.tell(Outcome(number, number, {}, result))
     assert controller.ask(np.random.default_rng(0), ()) is None  # five told: not yet
     controller.tell(Outcome(6, 6, {}, (0.7,), fidelity=10))
@@ -109,7 +116,7 @@ class Waiting:
 def test_refusals() -> None:
     for wrong in ({"share": 0}, {"share": 1}, {"top": 1}, {"most": 1}, {"first": -1}):
         with pytest.raises(ValueError, match="contenders: share="):
-            ContendersConfig(**wrong)  # type: ignore[arg-type] # wrong on purpose
+            ContendersConfig(**wrong)
     with pytest.raises(ValueError, match="not resolved yet"):
         Contenders(Waiting(), Numbers(), ContendersConfig())
     controller = Contenders(Waiting(), Numbers(), ContendersConfig(first=1))
