@@ -208,8 +208,12 @@ def _execute(statement: str) -> Callable[[Path], None]:
     return change
 
 
-def _written(content: bytes) -> Callable[[Path], None]:
-    return lambda file: [other.write_bytes(content) for other in file.parent.glob(f"{file.name}*")] and None
+def _overwritten(content: bytes) -> Callable[[Path], None]:
+    def change(file: Path) -> None:
+        for each in file.parent.glob(f"{file.name}*"):
+            each.write_bytes(content)
+
+    return change
 
 
 def _another_program(file: Path) -> None:
@@ -226,8 +230,8 @@ def _garbled(file: Path) -> None:
 
 DATABASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "of a later version": (_execute("update alembic_version set version_num = '9999'"), ["9999", "version"]),
-    "no database": (_written(b"this is no database" * 100), ["campaign.sqlite"]),
-    "empty": (_written(b""), ["campaign.sqlite", "not one of SpineNAS"]),
+    "no database": (_overwritten(b"this is no database" * 100), ["campaign.sqlite"]),
+    "empty": (_overwritten(b""), ["campaign.sqlite", "not one of SpineNAS"]),
     "another program's": (_another_program, ["campaign.sqlite", "not one of SpineNAS"]),
     "gone": (Path.unlink, ["campaign.sqlite", "cannot be opened"]),
     "garbled": (_garbled, ["campaign.sqlite"]),
@@ -275,6 +279,11 @@ def _no_pictures(directory: Path) -> None:
     (directory / "images").mkdir()
 
 
+def _folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 def _linked(file: Path) -> None:
     file.unlink()
     file.symlink_to("/etc/passwd")
@@ -292,7 +301,7 @@ DATA: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a text in place of a picture": (_pictures(lambda file: file.write_text("hello")), ["cannot identify"]),
     "an empty picture": (_pictures(lambda file: file.write_bytes(b"")), ["cannot identify"]),
-    "a folder in place of a picture": (_pictures(lambda file: (file.unlink(), file.mkdir())), ["missing"]),
+    "a folder in place of a picture": (_pictures(_folder), ["missing"]),
     "a link that leads out": (_pictures(_linked), ["is a link to /etc/passwd", "outside"]),
     "no JSON": (lambda at: (at / "train.json").write_text("{"), ["train.json", "is not JSON"]),
     "JSON of something else": (lambda at: (at / "train.json").write_text("[]"), ["holds a list"]),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,10 @@ import pytest
 
 from nas.budget import Account, Budget, Limit, Price, Spent, has_room, spent, uses
 from nas.config import from_json
+from results_db.fence import Holder
+from results_db.records import NewCampaign, NewTrial
 from results_db.store import Store
+from search_space.trial import Progress
 
 Nas = Callable[..., Any]
 Written = Callable[..., Path]
@@ -147,6 +152,30 @@ def test_no_limit_is_passed_even_by_one_long_trial(nas: Nas, home: Path, written
     assert again.code == 0
     assert [line for line in again.out.splitlines() if line.startswith("budget spent after 0 of 8")]
     assert _seconds(home) == (seconds, 1)
+
+
+def test_what_a_dead_driver_left_open_ends_with_its_last_sign_of_life(tmp_path: Path) -> None:
+    dead = dataclasses.replace(Holder.me(), pid=2**22 + 1, process_start="long ago")
+    new = NewTrial(number=1, genome="g", fingerprint="f", note={}, seed=1, told=0)
+    with Store.create(f"sqlite:///{tmp_path}/campaign.sqlite") as store:
+        store.add(NewCampaign(name="c", seed=1, config={}, config_hash="", code_version=""))
+        writer = store.take("c", me=dead)
+        writer.reserve(new, "")
+        time.sleep(0.05)
+        writer.observe(1, 1, Progress(step=1, metrics={"AP": 0.5}))
+        beat = store.fence("c").beat
+        (before,) = store.attempts("c")
+        with store.take("c") as taken:
+            (after,) = store.attempts("c")
+            taken.start(1, 2, "")
+        again = store.attempts("c", 1)
+
+    assert before.ended is None
+    assert beat is not None
+    assert after.ended == beat > after.started
+    assert after.seconds == (beat - after.started).total_seconds() >= 0.05
+    assert after.failure is None
+    assert [each.ended for each in again] == [beat, None]
 
 
 def test_what_earlier_drivers_spent_counts(nas: Nas, home: Path, written: Written) -> None:

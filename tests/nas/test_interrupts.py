@@ -167,6 +167,7 @@ def test_ray_gives_back_all_that_its_workers_do(
 
 
 def test_noted_until_it_is_looked_at() -> None:
+    before = signal.getsignal(signal.SIGTERM)  # Ray's, where a test has started it
     with heeded() as interrupts, interrupts.noted():
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupts.asked
@@ -174,7 +175,7 @@ def test_noted_until_it_is_looked_at() -> None:
             interrupts.check()
         with pytest.raises(KeyboardInterrupt), interrupts.raising(within=60):
             pytest.fail("begun although it was asked to stop")
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_raised_wherever_it_finds_the_process() -> None:
