@@ -27,4 +27,4 @@ def reshaped(x: tf.Tensor, to: tuple[int, ...]) -> tf.Tensor:
 
 def sizes(x: tf.Tensor) -> tuple[int, ...]:
     """The shape of a tensor, all of which is known."""
-    return tuple(x.shape.as_list())
+    return tuple(size for size in x.shape.as_list() if size is not None)
