@@ -67,7 +67,7 @@ def test_arms_are_trained_one_by_one(nas: Nas, tmp_path: Path) -> None:
     assert nas("proxy", "study", study, "--arm", "short").code == 0
     assert nas("proxy", "study", study, "--report").code == 0
     wrong = nas("proxy", "study", study, "--arm", "shrt")
-    assert (wrong.code, "no arm 'shrt'; there are short, reference" in wrong.err) == (2, True), wrong.err
+    assert (wrong.code, "no arm 'shrt'; there are reference, short" in wrong.err) == (2, True), wrong.err
 
 
 def test_a_proxy_costs_what_cores_worked_for_it(nas: Nas, tmp_path: Path) -> None:
