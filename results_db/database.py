@@ -49,6 +49,10 @@ class Database:
                 yield session
         except SQLAlchemyError as error:
             raise self.typed(error) from error
+        except StorageError:
+            raise
+        except (LookupError, ValueError) as error:  # from SQLAlchemy's own reading of values
+            raise NotADatabase(f"{self.where}: holds what no SpineNAS wrote: {_line(error)}") from error
 
     def typed(self, error: SQLAlchemyError) -> StorageError:
         """The error as one of ours."""

@@ -152,8 +152,8 @@ class Writer:
             trial.failure_kind, trial.failure_message = failure.kind, failure.message
             return trial.record()
 
-    def give_back(self, number: int, attempt: int, failure: Failure) -> TrialRecord:
-        """End the attempt but not the trial, which waits to be handed out again."""
+    def give_back(self, number: int, attempt: int, failure: Failure | None) -> TrialRecord:
+        """End the attempt but not the trial, which waits to be handed out again; None: nothing had failed."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.PROPOSED:
