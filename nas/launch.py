@@ -162,7 +162,7 @@ def run(drive: Drive, tick: Callable[[], None]) -> None:
 
                 serial.run(drive.campaign, make_evaluator(), tidy_tick)
             case RayOptions():
-                from nas.runners import ray
+                from nas.runners.ray import run as ray
 
                 ray.run(drive.campaign, make_evaluator, config.runner, tidy_tick, folder.log)
             case _:
