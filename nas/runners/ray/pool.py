@@ -85,15 +85,20 @@ class Pool:
         self._room_seen = time.monotonic()
         self.finished = False
 
-    def turn(self) -> None:
-        """Hand out what there is, wait a moment for what comes back, and take it in."""
+    def turn(self, tick: Callable[[], None]) -> None:
+        """Hand out what there is, wait a moment for what comes back, and take it in.
+
+        `tick` comes before the last: who stops us may have ended the workers too, and that is no failure.
+        """
         self._campaign.beat()
         self._cluster.check()
         self._staff()
         self._hand_out()
         if self.finished:
             return
-        for answer in self._answers():
+        answers = self._answers()
+        tick()
+        for answer in answers:
             self._take_in(self._awaited.pop(answer), answer)
         self._enforce_deadlines()
 

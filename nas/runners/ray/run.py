@@ -32,7 +32,7 @@ def run(
         pool = Pool(campaign, make_evaluator, options, cluster, log)
         try:
             while not pool.finished:
-                pool.turn()
+                pool.turn(tick)
                 tick()
         finally:
             pool.close()
