@@ -49,7 +49,7 @@ RULES = CampaignRules(
     stop=frozenset({FailureKind.INTERNAL}),
     stopping=HalvingConfig(rungs=(1,), least=3),
     failure_share=0.2,
-    min_failures=2,
+    min_failures=1,
 )
 STOPS = (DataFailure, FatalFailure, TooManyFailures)
 CREW = ("ray-0@a", "ray-1@a", "ray-2@b")
@@ -96,9 +96,10 @@ def result_of(given: Assignment) -> Measurement | TrialFailed:
 def drive(path: Path) -> None:
     """Three workers of which the first that has a trial gets its result next, until nothing is left."""
     done = False
-    while not done:
-        with opened(path) as store, store.take("c") as writer, suppress(*STOPS):
-            done = _drive(Campaign(writer, RULES, SPACE, Patient()))
+    with opened(path) as store:
+        while not done:
+            with store.take("c") as writer, suppress(*STOPS):
+                done = _drive(Campaign(writer, RULES, SPACE, Patient()))
 
 
 def _drive(driven: Campaign[Any]) -> bool:
@@ -207,14 +208,13 @@ def main(folder: Path, share: int, shares: int, *, every: bool) -> None:
     for point, line in enumerate(lines):
         points[line].append(point)
     rng = random.Random(0)
-    chosen = (list(range(len(lines))) if every else [rng.choice(each) for each in points.values()])[
-        share::shares
-    ]
+    chosen = list(range(len(lines))) if every else [rng.choice(each) for each in points.values()]
+    chosen = chosen[share::shares]
     for point in chosen:
         if found := list(struck(fresh, path, point)):
             wrong[f"line {lines[point]}, point {point}"] = found
     report = {
-        "struck": len(chosen[share::shares]),
+        "struck": len(chosen),
         "executed": len(lines),
         "never": sorted(statements() - points.keys()),
         "wrong": {where: found for where, found in wrong.items() if found},
