@@ -199,6 +199,8 @@ class CampaignConfig:
         for key in ("alone", "stop"):  # these too came later
             if getattr(self.failures, key) == getattr(FailureConfig(), key):
                 del whole["failures"][key]
+        if whole["evaluator"].get("checkpoint", ...) is None:
+            del whole["evaluator"]["checkpoint"]
         return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property
@@ -206,6 +208,7 @@ class CampaignConfig:
         """Equal exactly when two campaigns would search the same: name and runner don't count."""
         whole = self.to_json()
         del whole["name"], whole["runner"], whole["finalists"]  # none of them changes what is searched
+        whole["evaluator"].pop("checkpoint", None)  # nor does this
         if whole["evaluator"].get("judge") == Split.REWARD:
             del whole["evaluator"]["judge"]  # as before there was a choice
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""A cluster of several real nodes on this machine: nodes that go, nodes that come, and a head that is lost."""
+"""A cluster of several real nodes on this machine: nodes go, nodes come, and the head is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})  # type: ignore[no-untyped-call]
+    made: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
     yield made
     made.shutdown()
 
@@ -70,7 +70,9 @@ def test_nodes_come_and_go_and_the_head_is_lost(
     (lost,) = [node for node in nodes_of(url) if node.startswith(doomed.node_id[:8])]
     wait_until(lambda: _failed_on(url, lost) > 0, process)
     with Store.read(url) as store:
-        (again,) = [each for each in store.attempts("chaos") if each.failure is not None and lost in each.worker]
+        (again,) = [
+            each for each in store.attempts("chaos") if each.failure is not None and lost in each.worker
+        ]
         wait_until(lambda: store.trial("chaos", again.number).status is TrialStatus.FINISHED, process)
         elsewhere = store.attempts("chaos", again.number)[-1].worker
     assert lost not in elsewhere

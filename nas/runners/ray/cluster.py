@@ -58,7 +58,8 @@ class Cluster:
         silent = time.monotonic() - self._answered
         if silent > HEAD_SECONDS:
             raise RunnerError(
-                f"the head of the Ray cluster has not answered for {silent:.0f} s and seems lost"
+                f"the head of the Ray cluster is lost: no answer for {silent:.0f} s;"
+                " `nas resume` goes on, once there is a cluster"
             )
 
     @property
