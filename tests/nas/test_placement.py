@@ -129,6 +129,22 @@ def test_a_kind_that_stops_the_campaign(opened: Open, store: Store) -> None:
     assert number(opened(**rules).propose(A1, CREW)) == 1
 
 
+def test_attempts_are_counted_by_how_they_ended(opened: Open, store: Store) -> None:
+    campaign = opened()
+    for worker in CREW:
+        campaign.propose(worker, CREW)
+    lose(campaign, 1, FailureKind.LOST_WORKER)
+    lose(campaign, 2, FailureKind.DIVERGED)
+    campaign.propose(B0, CREW)  # the lost one again
+    found = store.attempts_by_end("c")
+    assert (found.total, found.cut_off) == (4, 0)
+    assert found.failed == {FailureKind.LOST_WORKER: 1, FailureKind.DIVERGED: 1}
+    again = opened()
+    again.propose(A0, CREW)
+    again.propose(B0, CREW)
+    assert store.attempts_by_end("c").cut_off == 2
+
+
 def test_whatever_fails_everything_ends(opened: Open, store: Store) -> None:
     """Every worker's attempts fail by turns in every way: nothing waits for ever."""
     campaign = opened(retries=dict.fromkeys(FailureKind, 2))

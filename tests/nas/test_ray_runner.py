@@ -241,7 +241,7 @@ def test_an_interrupt_passes_through_and_ends_the_workers(
 
 def _is_worker(pid: int) -> bool:
     try:
-        return "ray::Worker" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+        return "ray::Actor" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
     except OSError:
         return False
 

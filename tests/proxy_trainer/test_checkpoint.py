@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ def empty(path: Path) -> None:
 
 
 def bomb(path: Path) -> None:
-    np.savez_compressed(path, **{"vector:weights": np.zeros(10_000_000, np.float32)})
+    parts: dict[str, Any] = {"vector:weights": np.zeros(10_000_000, np.float32)}
+    np.savez_compressed(path, **parts)
 
 
 class Trap:
