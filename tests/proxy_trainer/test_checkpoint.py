@@ -96,7 +96,7 @@ def test_a_damaged_or_hostile_file_is_ignored(
 )
 def test_that_of_another_training_is_ignored(
     checkpoint: Checkpoint,
-    other: dict[str, str],
+    other: dict[str, Any],
     like: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]],
     steps: int,
 ) -> None:
