@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import json
 import math
@@ -100,7 +101,7 @@ class ProxyEvaluator:
                 metrics = event.metrics | {"memory_mb": memory.megabytes()}
                 yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance)
             else:
-                yield event
+                yield dataclasses.replace(event, provenance=self._provenance)
 
     def _checkpoint(self, assignment: Assignment) -> Checkpoint | None:
         """Who ended the trial removes the file: a runner may close a training that will go on later."""

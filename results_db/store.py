@@ -152,6 +152,11 @@ class Store:
         with self._campaign(name) as (session, row):
             return queries.top(session, row.id, limit)
 
+    def values(self, name: str) -> tuple[tuple[int, str, float], ...]:
+        """Number, fingerprint and reward of the finished trials, by number."""
+        with self._campaign(name) as (session, row):
+            return queries.values(session, row.id)
+
     def rewards(self, name: str) -> tuple[float, ...]:
         """The rewards of the finished trials in finish order."""
         with self._campaign(name) as (session, row):

@@ -131,13 +131,13 @@ class Writer:
             trial.reward = reward
             return trial.record()
 
-    def stop(self, number: int, attempt: int) -> TrialRecord:
+    def stop(self, number: int, attempt: int, provenance: Mapping[str, str]) -> TrialRecord:
         """End a running trial early, by rule: without a reward, but with a finish order."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.STOPPED:
                 return trial.record()
-            self._end_attempt(session, trial, attempt, moment)
+            self._end_attempt(session, trial, attempt, moment).provenance = dict(provenance)
             self._end(session, trial, TrialStatus.STOPPED, moment)
             return trial.record()
 
