@@ -44,7 +44,7 @@ def progress(url: str) -> tuple[int, int]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("cycles", [5, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize("cycles", [4, pytest.param(200, marks=pytest.mark.full)])
 def test_a_driver_killed_at_random_moments(
     database: str, start: Start, strike: Strike, sound: Sound, cycles: int
 ) -> None:
@@ -79,8 +79,9 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.full
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("kills", "drivers"), [(3, 1), pytest.param(60, 10, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("kills", "drivers"), [(3, 1), (60, 10)])
 def test_workers_killed_at_random_moments_and_drivers_with_them(
     database: str, start: Start, strike: Strike, sound: Sound, kills: int, drivers: int
 ) -> None:
