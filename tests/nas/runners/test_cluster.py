@@ -45,5 +45,5 @@ def test_a_head_that_is_silent_for_long_is_lost() -> None:
     assert cluster.answers
     cluster._answered -= HEAD_SECONDS + 1
     assert not cluster.answers
-    with pytest.raises(RunnerError, match="head of the Ray cluster is lost.*nas resume"):
+    with pytest.raises(RunnerError, match=r"head of the Ray cluster is lost.*nas resume"):
         cluster.check()
