@@ -47,7 +47,7 @@ def config(hours: float, database: str | None) -> dict[str, Any]:
         "evaluator": {"kind": "synthetic", "seconds": 1.0, "failures": 0.05, "steps": 2},
         "runner": {"kind": "ray", "workers": 4, "timeout_seconds": 60},
         "budget": {"trials": max(20, round(hours * TRIALS_AN_HOUR))},
-        "failures": {"retries": {"lost_worker": 20}, "share": 1.0},
+        "failures": {"retries": {"lost_worker": 5}, "share": 1.0},
         **({"database": database} if database else {}),
     }
 
@@ -122,7 +122,7 @@ def soak(root: Path, until: float, struck: Counter[str], rng: random.Random) -> 
     process = start(root)
     try:
         while process.poll() is None:
-            time.sleep(rng.uniform(5, 40))
+            time.sleep(rng.uniform(15, 90))
             if process.poll() is not None:
                 break
             if time.time() < until:
