@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from nas.runners.options import RayOptions
@@ -40,10 +42,10 @@ def test_the_pool_follows_the_nodes_unless_the_config_says_how_many() -> None:
 
 
 def test_a_head_that_is_silent_for_long_is_lost() -> None:
-    cluster = Cluster(RayOptions(), left=1, grows=True)
-    cluster.check()
-    assert cluster.answers
-    cluster._answered -= HEAD_SECONDS + 1
-    assert not cluster.answers
+    heard = Cluster(RayOptions(), left=1, grows=True)
+    heard.check()
+    assert heard.answers
+    lost = Cluster(RayOptions(), left=1, grows=True, _answered=time.monotonic() - HEAD_SECONDS - 1)
+    assert not lost.answers
     with pytest.raises(RunnerError, match=r"head of the Ray cluster is lost.*nas resume"):
-        cluster.check()
+        lost.check()
