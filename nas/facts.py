@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,7 +17,14 @@ from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
 from results_db.fence import Holder, process_start
-from results_db.records import AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
+from results_db.records import (
+    AttemptCounts,
+    AttemptRecord,
+    FenceRecord,
+    MetricRecord,
+    TrialRecord,
+    TrialStatus,
+)
 from results_db.store import LEASE_SECONDS, Store
 from search_space.genome import Genome
 
@@ -48,6 +55,7 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
         "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
         "failures": _by_kind(trials),
         "retried": sum(trial.attempt - 1 for trial in trials),
+        "attempts": _attempts(store.attempts_by_end(config.name), _by_kind(trials)),
         "best": _brief(best[0]) if best else None,
         "rewards": list(store.rewards(config.name)),
         "trials_per_hour": pace,
@@ -234,6 +242,22 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
 
 def _by_kind(trials: Iterable[TrialRecord]) -> dict[str, int]:
     return dict(sorted(Counter(trial.failure.kind.value for trial in trials if trial.failure).items()))
+
+
+def _attempts(found: AttemptCounts, given_up: Mapping[str, int]) -> dict[str, Any]:
+    """Attempts by how they ended; of each kind of failure, how many were tried again or given up."""
+    return {
+        "total": found.total,
+        "cut_off": found.cut_off,
+        "failed": {
+            kind.value: {
+                "attempts": count,
+                "tried_again": count - given_up.get(kind, 0),
+                "given_up": given_up.get(kind, 0),
+            }
+            for kind, count in sorted(found.failed.items())
+        },
+    }
 
 
 def _pace(ended: Sequence[TrialRecord]) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from results_db.records import AttemptRecord, MetricRecord, TrialRecord, TrialStatus
+from results_db.records import AttemptCounts, AttemptRecord, MetricRecord, TrialRecord, TrialStatus
 from results_db.tables import AttemptRow, MetricRow, TrialRow
 
 
@@ -57,6 +57,22 @@ def counts(session: Session, campaign_id: int) -> Mapping[TrialStatus, int]:
     )
     found = {row.status: row.total for row in session.execute(rows)}
     return {status: found.get(status, 0) for status in TrialStatus}
+
+
+def attempts_by_end(session: Session, campaign_id: int) -> AttemptCounts:
+    """How many attempts there were, and how they ended."""
+    rows = (
+        select(AttemptRow.failure_kind, AttemptRow.ended.is_(None).label("open"), func.count().label("total"))
+        .where(AttemptRow.campaign_id == campaign_id)
+        .group_by(AttemptRow.failure_kind, AttemptRow.ended.is_(None))
+    )
+    found = session.execute(rows).all()
+    running = counts(session, campaign_id)[TrialStatus.RUNNING]
+    return AttemptCounts(
+        total=sum(row.total for row in found),
+        failed={row.failure_kind: row.total for row in found if row.failure_kind is not None},
+        cut_off=max(0, sum(row.total for row in found if row.open) - running),
+    )
 
 
 def attempts(session: Session, campaign_id: int, number: int | None = None) -> tuple[AttemptRecord, ...]:

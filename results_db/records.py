@@ -134,6 +134,18 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptCounts:
+    """How many attempts there were: in all, failed by kind, and cut off with their driver.
+
+    The latest attempt of a running trial is not among those cut off, whether its driver lives or not.
+    """
+
+    total: int
+    failed: Mapping[FailureKind, int]
+    cut_off: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRecord:
     """One metric after `step` steps of one attempt; NaN when it was no finite number.
 

@@ -16,6 +16,7 @@ from results_db.database import Access, Database
 from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
 from results_db.fence import Holder, claim
 from results_db.records import (
+    AttemptCounts,
     AttemptRecord,
     CampaignRecord,
     FenceRecord,
@@ -165,6 +166,11 @@ class Store:
         """How many trials are in each status, zeros included."""
         with self._campaign(name) as (session, row):
             return queries.counts(session, row.id)
+
+    def attempts_by_end(self, name: str) -> AttemptCounts:
+        """How many attempts there were, and how they ended."""
+        with self._campaign(name) as (session, row):
+            return queries.attempts_by_end(session, row.id)
 
     def attempts(self, name: str, number: int | None = None) -> tuple[AttemptRecord, ...]:
         """The attempts at one trial or at all, by number and attempt."""
