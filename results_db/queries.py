@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from results_db.records import AttemptCounts, AttemptRecord, MetricRecord, TrialRecord, TrialStatus
 from results_db.tables import AttemptRow, MetricRow, TrialRow
+from search_space.trial import FailureKind
 
 
 def trials(session: Session, campaign_id: int) -> tuple[TrialRecord, ...]:
@@ -61,17 +63,26 @@ def counts(session: Session, campaign_id: int) -> Mapping[TrialStatus, int]:
 
 def attempts_by_end(session: Session, campaign_id: int) -> AttemptCounts:
     """How many attempts there were, and how they ended."""
+    of_trial = and_(TrialRow.campaign_id == AttemptRow.campaign_id, TrialRow.number == AttemptRow.number)
+    latest = and_(
+        TrialRow.attempt == AttemptRow.attempt,
+        TrialRow.status.in_((TrialStatus.RUNNING, TrialStatus.FINISHED, TrialStatus.STOPPED)),
+    )
     rows = (
-        select(AttemptRow.failure_kind, AttemptRow.ended.is_(None).label("open"), func.count().label("total"))
+        select(AttemptRow.failure_kind, latest.label("latest"), func.count().label("total"))
+        .join(TrialRow, of_trial)
         .where(AttemptRow.campaign_id == campaign_id)
-        .group_by(AttemptRow.failure_kind, AttemptRow.ended.is_(None))
+        .group_by(AttemptRow.failure_kind, latest)
     )
     found = session.execute(rows).all()
-    running = counts(session, campaign_id)[TrialStatus.RUNNING]
+    failed: Counter[FailureKind] = Counter()
+    for row in found:
+        if row.failure_kind is not None:
+            failed[row.failure_kind] += row.total
     return AttemptCounts(
         total=sum(row.total for row in found),
-        failed={row.failure_kind: row.total for row in found if row.failure_kind is not None},
-        cut_off=max(0, sum(row.total for row in found if row.open) - running),
+        failed=dict(failed),
+        cut_off=sum(row.total for row in found if row.failure_kind is None and not row.latest),
     )
 
 

@@ -135,7 +135,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptCounts:
-    """How many attempts there were: in all, failed by kind, and cut off with their driver.
+    """How many attempts there were: in all, failed by kind, and cut off when their driver stopped or died.
 
     The latest attempt of a running trial is not among those cut off, whether its driver lives or not.
     """
