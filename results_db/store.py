@@ -15,6 +15,7 @@ from results_db import queries, reward_sets
 from results_db.database import Access, Database
 from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
 from results_db.fence import Holder, claim
+from results_db.patience import patient
 from results_db.records import (
     AttemptRecord,
     CampaignRecord,
@@ -33,7 +34,10 @@ LEASE_SECONDS: Final = 120.0
 
 
 class Store:
-    """A database at a SQLAlchemy URL. Every method is one short transaction; all raise StorageError."""
+    """A database at a SQLAlchemy URL. Every method is one short transaction; all raise StorageError.
+
+    Once a campaign was taken, whatever only looks waits for a lost database, as its writer does.
+    """
 
     def __init__(self, url: str, access: Access) -> None:
         self._database = Database(url, access)
@@ -100,6 +104,7 @@ class Store:
         with self._campaign(name) as (session, row):
             reward_sets.put(session, row, label, rule, rewards)
 
+    @patient
     def rescored(self, name: str, label: str, limit: int) -> tuple[tuple[TrialRecord, float], ...]:
         """The trials of highest reward in such a set, with it, best first; raises UnknownLabel."""
         with self._campaign(name) as (session, row):
@@ -116,6 +121,7 @@ class Store:
         token = claim(self._database, campaign_id, me or Holder.me(), lease_seconds)
         return Writer(self._database, campaign, campaign_id, token)
 
+    @patient
     def campaigns(self) -> tuple[CampaignRecord, ...]:
         """Every campaign, oldest first."""
         with self._database.transaction() as session:
@@ -123,21 +129,25 @@ class Store:
                 row.record() for row in session.scalars(select(CampaignRow).order_by(CampaignRow.id))
             )
 
+    @patient
     def campaign(self, name: str) -> CampaignRecord:
         """One campaign; raises UnknownCampaign."""
         with self._campaign(name) as (_, row):
             return row.record()
 
+    @patient
     def fence(self, name: str) -> FenceRecord:
         """Who drives the campaign; raises UnknownCampaign."""
         with self._campaign(name) as (_, row):
             return row.fence()
 
+    @patient
     def trials(self, name: str) -> tuple[TrialRecord, ...]:
         """Every trial by number; raises UnknownCampaign."""
         with self._campaign(name) as (session, row):
             return queries.trials(session, row.id)
 
+    @patient
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial; raises UnknownCampaign, UnknownTrial."""
         with self._campaign(name) as (session, row):
@@ -146,31 +156,37 @@ class Store:
                 raise UnknownTrial(f"campaign {name!r}: no trial {number}")
             return trial.record()
 
+    @patient
     def top(self, name: str, limit: int) -> tuple[TrialRecord, ...]:
         """The finished trials of highest reward, best first, the earlier finished before its equals."""
         with self._campaign(name) as (session, row):
             return queries.top(session, row.id, limit)
 
+    @patient
     def rewards(self, name: str) -> tuple[float, ...]:
         """The rewards of the finished trials in finish order."""
         with self._campaign(name) as (session, row):
             return queries.rewards(session, row.id)
 
+    @patient
     def counts(self, name: str) -> Mapping[TrialStatus, int]:
         """How many trials are in each status, zeros included."""
         with self._campaign(name) as (session, row):
             return queries.counts(session, row.id)
 
+    @patient
     def attempts(self, name: str, number: int | None = None) -> tuple[AttemptRecord, ...]:
         """The attempts at one trial or at all, by number and attempt."""
         with self._campaign(name) as (session, row):
             return queries.attempts(session, row.id, number)
 
+    @patient
     def metrics(self, name: str, number: int | None = None) -> tuple[MetricRecord, ...]:
         """The metrics of one trial or of all, by number, attempt, step and name."""
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
 
+    @patient
     def final(self, name: str, metrics: Collection[str]) -> Mapping[int, Mapping[str, float]]:
         """By trial: these metrics of the measurement that ended it, where it has any of them."""
         with self._campaign(name) as (session, row):

@@ -95,8 +95,8 @@ def elsewhere(pid: int = 1) -> Holder:
     return Holder(host="elsewhere", boot="another", pid=pid, process_start="1")
 
 
-def test_a_living_driver_is_respected_and_a_dead_one_replaced_at_once(store: Store, url: str) -> None:
-    process = spawn(url)
+def test_a_living_driver_is_respected_and_a_dead_one_replaced_at_once(store: Store, address: str) -> None:
+    process = spawn(address)
     go(process)
     assert answer(process) == "won"
     with pytest.raises(CampaignBusy, match=f"is being run by pid {process.pid} on .*; stop that one first"):
@@ -206,13 +206,13 @@ def test_the_token_decides_even_while_the_clock_stands_still(
 
 
 @pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.full)])
-def test_of_several_takers_one_wins(store: Store, url: str, rounds: int) -> None:
+def test_of_several_takers_one_wins(store: Store, address: str, rounds: int) -> None:
     store.close()
-    command = [sys.executable, "-c", RACE, url, str(rounds)]
+    command = [sys.executable, "-c", RACE, address, str(rounds)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.split() == ["bbw"] * rounds
-    with Store.open(url) as reopened:
+    with Store.open(address) as reopened:
         assert reopened.fence("alpha").token == rounds
 
 
