@@ -34,6 +34,10 @@ class Access(StrEnum):
     READ = "ro"
 
 
+class _NotJson(ValueError):
+    """A value that JSON can't hold."""
+
+
 class Database:
     """An engine that raises StorageError only; `where` names it in messages and holds no password.
 
@@ -60,6 +64,8 @@ class Database:
                 yield session
         except SQLAlchemyError as error:
             raise self.typed(error) from error
+        except _NotJson as error:  # SQLAlchemy wraps it for some databases only
+            raise StorageError(f"{self.where}: {error}") from error
 
     def typed(self, error: SQLAlchemyError) -> StorageError:
         """The error as one of ours."""
@@ -148,7 +154,10 @@ def _connect(path: str, access: Access) -> sqlite3.Connection:
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(value, allow_nan=False, sort_keys=True)
+    try:
+        return json.dumps(value, allow_nan=False, sort_keys=True)
+    except ValueError as error:
+        raise _NotJson(str(error)) from error
 
 
 def _line(error: BaseException) -> str:

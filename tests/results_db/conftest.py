@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from results_db.records import Json, NewCampaign, NewTrial
 from results_db.store import Store
@@ -46,6 +48,28 @@ def store(address: str) -> Iterator[Store]:
 @pytest.fixture
 def writer(store: Store) -> Writer:
     return store.take("alpha")
+
+
+@pytest.fixture
+def by_hand() -> Iterator[Callable[[str, str], str]]:
+    """Carries out a statement that knows nothing of our code; returns what the database says against it."""
+    engines = {}
+
+    def say(url: str, statement: str) -> str:
+        if url not in engines:
+            engines[url] = create_engine(url)
+        try:
+            with engines[url].begin() as connection:
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+                connection.exec_driver_sql(statement)
+        except DBAPIError as error:
+            return str(error.orig)
+        return ""
+
+    yield say
+    for engine in engines.values():
+        engine.dispose()
 
 
 @pytest.fixture
