@@ -123,7 +123,7 @@ class Campaign(Generic[G]):
         self._writer.observe(number, attempt, progress)
         if self._rungs is None or self._rungs.goes_on(number, progress.step, progress.metrics):
             return True
-        self._end(self._writer.stop(number, attempt), trial.pending, {})
+        self._end(self._writer.stop(number, attempt, progress.provenance), trial.pending, {})
         return False
 
     def record(self, number: int, attempt: int, result: Measurement | TrialFailed) -> None:

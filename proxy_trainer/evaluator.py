@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import json
 import math
@@ -95,7 +96,7 @@ class ProxyEvaluator:
                 metrics = event.metrics | {"memory_mb": memory.megabytes()}
                 yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance)
             else:
-                yield event
+                yield dataclasses.replace(event, provenance=self._provenance)
 
     def _failed(self, kind: FailureKind, message: str) -> TrialFailed:
         return TrialFailed(kind, message, self._provenance)

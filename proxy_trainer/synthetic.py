@@ -15,6 +15,8 @@ import numpy as np
 from proxy_trainer.protocol import TrialFailed
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
+PROVENANCE: Final = {"evaluator": "synthetic"}
+
 FAILURES: Final = (
     FailureKind.OUT_OF_MEMORY,
     FailureKind.DIVERGED,
@@ -75,14 +77,14 @@ class SyntheticEvaluator:
         for step in range(1, config.steps + 1):
             time.sleep(config.seconds / (config.steps + 1))
             ap = end * (1 - math.exp(-3 * step / (config.steps + 1)))
-            yield Progress(step=step, metrics={"AP": ap, "loss": 1 - ap})
+            yield Progress(step=step, metrics={"AP": ap, "loss": 1 - ap}, provenance=PROVENANCE)
         time.sleep(config.seconds / (config.steps + 1))
         fate = _uniform("fate", genome)
         if fate < config.failures:
             kind = FAILURES[int(fate / config.failures * len(FAILURES))]
             raise TrialFailed(kind, "made up, as the synthetic evaluator was told to")
         metrics = {"AP": end, "AP50": math.sqrt(end), "AP75": end**1.5, "loss": 1 - end, **_costs(genome)}
-        yield Measurement(step=config.steps + 1, metrics=metrics, provenance={"evaluator": "synthetic"})
+        yield Measurement(step=config.steps + 1, metrics=metrics, provenance=PROVENANCE)
 
 
 def _ap(genome: str, seed: int, noise: float) -> float:

@@ -138,7 +138,7 @@ class Writer:
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.FINISHED:
                 return trial.record()
-            self._end_attempt(session, trial, attempt, moment, measurement)
+            self._end_attempt(session, trial, attempt, moment, measurement.provenance)
             step = measurement.step
             self._put_metrics(session, (number, attempt, step), measurement.metrics, final=True)
             self._end(session, trial, TrialStatus.FINISHED, moment)
@@ -146,13 +146,13 @@ class Writer:
             return trial.record()
 
     @patient
-    def stop(self, number: int, attempt: int) -> TrialRecord:
+    def stop(self, number: int, attempt: int, provenance: Mapping[str, str]) -> TrialRecord:
         """End a running trial early, by rule: without a reward, but with a finish order."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.STOPPED:
                 return trial.record()
-            self._end_attempt(session, trial, attempt, moment)
+            self._end_attempt(session, trial, attempt, moment, provenance)
             self._end(session, trial, TrialStatus.STOPPED, moment)
             return trial.record()
 
@@ -246,17 +246,16 @@ class Writer:
         trial: TrialRow,
         attempt: int,
         moment: datetime,
-        result: Measurement | Failure | None = None,
+        end: Failure | Mapping[str, str],
     ) -> None:
         if trial.attempt != attempt or trial.status is not TrialStatus.RUNNING:
             raise self._illegal(trial, f"end attempt {attempt}")
         row = session.get_one(AttemptRow, (self._id, trial.number, attempt))
         row.ended = moment
         row.seconds = max(0.0, (moment - row.started).total_seconds())  # the clock may have been set back
-        if result is not None:
-            row.provenance = dict(result.provenance)
-        if isinstance(result, Failure):
-            row.failure_kind, row.failure_message = result.kind, _plain(result.message)
+        row.provenance = dict(end.provenance if isinstance(end, Failure) else end)
+        if isinstance(end, Failure):
+            row.failure_kind, row.failure_message = end.kind, _plain(end.message)
         session.flush()  # an attempt ends before its trial does: the guards see to it
 
     def _end(self, session: Session, trial: TrialRow, status: TrialStatus, moment: datetime) -> None:

@@ -35,10 +35,14 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Intermediate facts of a running trial: metrics by name after `step` optimizer steps."""
+    """Intermediate facts of a running trial: metrics by name after `step` optimizer steps.
+
+    They may be the last that is heard of it, so `provenance` is that of a measurement.
+    """
 
     step: int
     metrics: Mapping[str, float]
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,14 @@ FAILED: Final = 0.0
 
 @dataclass(frozen=True, slots=True)
 class ArmTable:
-    """What an arm's trainings came to: values and seconds by genome and seed, NaN where one failed."""
+    """What an arm's trainings came to, by genome and seed; a failed one's value is NaN.
+
+    `core_seconds` is what cores worked for it, or, where that is not known, what they were held for:
+    on a machine that does other things too the first says what a proxy costs, and the clock does not.
+    """
 
     values: Floats
-    seconds: Floats
-    cpus: int
+    core_seconds: Floats
 
     @property
     def failures(self) -> int:
@@ -46,9 +49,7 @@ def study_facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[
     """
     known = ~np.isnan(tables[REFERENCE].values).all(axis=1)
     rows = np.flatnonzero(known)
-    kept = {
-        name: ArmTable(table.values[rows], table.seconds[rows], table.cpus) for name, table in tables.items()
-    }
+    kept = {name: ArmTable(table.values[rows], table.core_seconds[rows]) for name, table in tables.items()}
     return _facts(tuple(texts[row] for row in rows), kept) | {"left_out": int((~known).sum())}
 
 
@@ -73,7 +74,7 @@ def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, 
                 "name": name,
                 "seeds": table.values.shape[1],
                 "failures": table.failures,
-                "seconds": float(np.nanmean(table.seconds)),
+                "core_seconds": float(np.nanmean(table.core_seconds)),
                 **_tau_facts(table.ranked, truth),
                 "better_half": _tau(table.ranked, truth, better_half(truth)),
                 "partial": _mean([partial_tau(column, truth, given) for column in table.ranked.T]),
@@ -105,15 +106,15 @@ def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
     reference = facts["reference"]
     table = Table(title=f"{name}: {facts['genomes']} genomes", title_justify="left")
     for heading in (
-        "proxy", "s a trial", "tau to reference", "better half", "partial", "with depth", "sd genomes/seeds",
-        "bits/core-h",
+        "proxy", "core-s a trial", "tau to reference", "better half", "partial", "with depth",
+        "sd genomes/seeds", "bits/core-h",
     ):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "proxy" else "right")
     for row in sorted(facts["candidates"], key=lambda row: -row["bits_per_core_hour"]):
         low, high = row["interval"]
         table.add_row(
             row["name"] + (f" ({row['failures']} failed)" if row["failures"] else ""),
-            f"{row['seconds']:.0f}",
+            f"{row['core_seconds']:.0f}",
             f"{row['tau']:.2f} [{low:.2f}, {high:.2f}]",
             _number(row["better_half"]),
             _number(row["partial"]),
@@ -165,11 +166,11 @@ def _variances(values: Floats) -> dict[str, float]:
 
 
 def _core_hours(table: ArmTable) -> float:
-    return float(np.nansum(table.seconds)) * table.cpus / 3600
+    return float(np.nansum(table.core_seconds)) / 3600
 
 
 def _information(table: ArmTable, truth: Floats) -> float:
-    hours = float(np.nanmean(table.seconds)) * table.cpus / 3600
+    hours = float(np.nanmean(table.core_seconds)) / 3600
     return bits(_tau(table.ranked, truth)) / hours
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from nas.proxy_study.report import ArmTable
 from nas.runners.options import SerialOptions
 from results_db.records import ENDED, TrialStatus
 from results_db.store import Store
+
+CPU_SECONDS: Final = "seconds_cpu"
 
 
 def run_study(study: StudyConfig, root: Path, go_on: str) -> None:
@@ -64,19 +67,22 @@ def _table(study: StudyConfig, name: str, root: Path) -> ArmTable:
     config = study.campaign(name)
     genomes = config.budget.trials // study.arms[name].seeds
     shape = (study.arms[name].seeds, genomes)
-    values, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+    values, core_seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+    cpus = 1 if isinstance(study.runner, SerialOptions) else study.runner.cpus_per_worker
+    on_cpu = isinstance(study.runner, SerialOptions) or not study.runner.gpus_per_worker
     with Store.read(folders.find(root, config.name).database) as store:
         failed = [trial.number for trial in store.trials(config.name) if trial.status is TrialStatus.FAILED]
-        for metric in store.metrics(config.name):
-            if metric.final and metric.name == study.metric:
-                values[np.unravel_index(metric.number - 1, shape)] = metric.value
         for attempt in store.attempts(config.name):
             if attempt.seconds is not None:
-                seconds[np.unravel_index(attempt.number - 1, shape)] = attempt.seconds
+                core_seconds[np.unravel_index(attempt.number - 1, shape)] = attempt.seconds * cpus
+        for number, metrics in store.final(config.name, {study.metric, CPU_SECONDS}).items():
+            at = np.unravel_index(number - 1, shape)
+            values[at] = metrics.get(study.metric, np.nan)
+            if on_cpu and CPU_SECONDS in metrics:
+                core_seconds[at] = metrics[CPU_SECONDS]
     missing = np.flatnonzero(np.isnan(values)) + 1
     if undefined := sorted(set(missing.tolist()) - set(failed)):
         raise Refusal(
             f"{config.name!r} trial {undefined[0]}: finished without {study.metric}; rank by another metric"
         )
-    cpus = 1 if isinstance(study.runner, SerialOptions) else study.runner.cpus_per_worker
-    return ArmTable(values.T, seconds.T, cpus)
+    return ArmTable(values.T, core_seconds.T)

@@ -84,6 +84,7 @@ def test_a_campaign_stops_trials_early(
         assert trial["reward"] is None
         assert not trial["metrics"]
         assert trial["progress"]
+        assert trial["attempts"][-1]["provenance"] == {"evaluator": "synthetic"}
     # A stopped trial is nobody's parent: its value is of another fidelity.
     parents = {parent for trial in trials for parent in trial["note"].get("parents", ())}
     assert parents

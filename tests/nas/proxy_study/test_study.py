@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +52,24 @@ def test_a_study_runs_goes_on_and_reports(nas: Nas, tmp_path: Path) -> None:
     facts = json.loads(again.out)
     (short,) = facts["candidates"]
     assert (facts["genomes"], facts["reference"]["seeds"], short["seeds"]) == (4, 2, 1)
-    assert short["seconds"] > 0
+    assert short["core_seconds"] > 0
     # Every arm trained the same genomes, and each is a campaign that can be looked at.
     rows = json.loads(nas("top", "tiny.short", "--json").out)
     assert {row["genome"] for row in rows} == set(load(config).texts())
     status = json.loads(nas("status", "tiny.reference", "--json").out)
     assert status["counts"]["finished"] == 8
+
+
+def test_a_proxy_costs_what_cores_worked_for_it(nas: Nas, tmp_path: Path) -> None:
+    """Where the evaluator says so; a busy machine makes the clock run on while nothing is done."""
+    study = written(tmp_path / "study.yaml")
+    assert nas("proxy", "study", study).code == 0
+    [database] = tmp_path.rglob("tiny.short/campaign.sqlite")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        worked = "SELECT campaign_id, number, attempt, step, 'seconds_cpu', 10.0 * number, 1 FROM metrics"
+        connection.execute(f"INSERT INTO metrics {worked} WHERE final AND name = 'AP'")
+    facts = json.loads(nas("proxy", "study", study, "--report", "--json").out)
+    assert facts["candidates"][0]["core_seconds"] == pytest.approx(25)
 
 
 def test_arms_change_what_they_name_however_deep(tmp_path: Path) -> None:
@@ -145,7 +159,7 @@ def test_genomes_are_spread_out() -> None:
 
 
 def table(values: np.ndarray[Any, Any], seconds: float) -> ArmTable:
-    return ArmTable(values, np.full(values.shape, seconds), 1)
+    return ArmTable(values, np.full(values.shape, seconds))
 
 
 def test_reports_of_known_arms() -> None:
