@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from results_db.errors import Guarded
-from results_db.records import Failure, NewTrial
+from results_db.records import Failure, NewCampaign, NewTrial
 from results_db.store import Store
 from results_db.writer import Writer
 from search_space.trial import FailureKind, Measurement, Progress
@@ -29,18 +30,26 @@ NEW = "INSERT INTO trials (campaign_id, number, status, genome, fingerprint, not
 
 
 @pytest.fixture
-def lived(store: Store, writer: Writer, address: str, new_trial: NewTrialFactory) -> str:
-    """Trial 1 finished, 2 failed, 3 runs its second attempt, 4 waits, 5 was stopped early, 6 was just reserved."""
-    for number in range(1, 7):
-        writer.reserve(new_trial(number), "")
-        writer.observe(number, 1, Progress(step=1, metrics={"AP": 0.1}))
-    writer.finish(1, 1, Measurement(step=5, metrics={"AP": 0.5}), 0.5)
-    writer.fail(2, 1, Failure(FailureKind.TIMEOUT, "slow"))
-    writer.start(3, 2, "")
-    writer.give_back(4, 1, Failure(FailureKind.LOST_WORKER, "gone"))
-    writer.stop(5, 1, {})
-    store.close()
-    return address
+def lived(engine: Any, template: Callable[..., str], new_trial: NewTrialFactory) -> str:
+    """Trial 1 finished, 2 failed, 3 runs its second attempt, 4 waits, 5 was stopped early, 6 was just reserved.
+
+    One database for all tests whose statements are refused.
+    """
+
+    def live(url: str) -> None:
+        with Store.create(url) as store:
+            store.add(NewCampaign(name="alpha", seed=7, config={}, config_hash="", code_version=""))
+            writer = store.take("alpha")
+            for number in range(1, 7):
+                writer.reserve(new_trial(number), "")
+                writer.observe(number, 1, Progress(step=1, metrics={"AP": 0.1}))
+            writer.finish(1, 1, Measurement(step=5, metrics={"AP": 0.5}), 0.5)
+            writer.fail(2, 1, Failure(FailureKind.TIMEOUT, "slow"))
+            writer.start(3, 2, "")
+            writer.give_back(4, 1, Failure(FailureKind.LOST_WORKER, "gone"))
+            writer.stop(5, 1, {})
+
+    return template(engine.name, "lived", live)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +120,8 @@ def test_the_past_stays(lived: str, by_hand: ByHand, statement: str, message: st
     assert message in refused or refused.startswith("SpineNAS: ")
 
 
-def test_orders_are_given_one_after_the_other(lived: str, by_hand: ByHand) -> None:
+def test_orders_are_given_one_after_the_other(engine: Any, lived: str, by_hand: ByHand) -> None:
+    lived = engine.copy(lived)
     assert by_hand(lived, "UPDATE attempts SET ended = started, seconds = 0 WHERE number = 6") == ""
     end = "UPDATE trials SET status = 'stopped', ended = started, finish_order = {} WHERE number = 6"
     for order in (1, 3, 5, 9):
@@ -149,8 +159,8 @@ def test_replacing_is_no_way_around(lived: str, by_hand: ByHand, statement: str)
         "INSERT INTO metrics SELECT 1, 6, 1, 9, 'AP', value, final FROM metrics WHERE number = 6",
     ],
 )
-def test_what_is_legal_stays_possible(lived: str, by_hand: ByHand, statement: str) -> None:
-    assert by_hand(lived, statement) == ""
+def test_what_is_legal_stays_possible(engine: Any, lived: str, by_hand: ByHand, statement: str) -> None:
+    assert by_hand(engine.copy(lived), statement) == ""
 
 
 def test_a_refusal_is_a_typed_line(store: Store, writer: Writer, new_trial: NewTrialFactory) -> None:

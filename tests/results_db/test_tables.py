@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
-from results_db.records import Failure, NewTrial
+from results_db.records import Failure, NewCampaign, NewTrial
 from results_db.schema import migrations
 from results_db.store import Store
 from results_db.writer import Writer
@@ -18,19 +19,27 @@ ByHand = Callable[[str, str], str]
 
 
 @pytest.fixture
-def unguarded(store: Store, address: str, writer: Writer, new_trial: Callable[[int], NewTrial]) -> str:
-    """A database without the guards, which refuse most of this first; trial 1 finished, 2 failed, 3 runs, 4 waits."""
-    for number in range(1, 5):
-        writer.reserve(new_trial(number), "")
-    writer.finish(1, 1, Measurement(step=5, metrics={"AP": 0.5}), 0.5)
-    writer.fail(2, 1, Failure(FailureKind.TIMEOUT, "slow"))
-    writer.give_back(4, 1, Failure(FailureKind.LOST_WORKER, "gone"))
-    store.close()
-    engine = create_engine(address)
-    with engine.begin() as connection:
-        command.downgrade(migrations(connection), "0002")
-    engine.dispose()
-    return address
+def unguarded(engine: Any, template: Callable[..., str], new_trial: Callable[[int], NewTrial]) -> str:
+    """One database for all tests, without the guards, which refuse most of this first.
+
+    Trial 1 finished, 2 failed, 3 runs, 4 waits.
+    """
+
+    def fill(url: str) -> None:
+        with Store.create(url) as store:
+            store.add(NewCampaign(name="alpha", seed=7, config={}, config_hash="", code_version=""))
+            writer = store.take("alpha")
+            for number in range(1, 5):
+                writer.reserve(new_trial(number), "")
+            writer.finish(1, 1, Measurement(step=5, metrics={"AP": 0.5}), 0.5)
+            writer.fail(2, 1, Failure(FailureKind.TIMEOUT, "slow"))
+            writer.give_back(4, 1, Failure(FailureKind.LOST_WORKER, "gone"))
+        plain = create_engine(url)
+        with plain.begin() as connection:
+            command.downgrade(migrations(connection), "0002")
+        plain.dispose()
+
+    return template(engine.name, "unguarded", fill)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +106,8 @@ def test_an_illegal_state_is_impossible(
     assert constraint.lower() in refused or ("9e999" in statement and "out of range" in refused)
 
 
-def test_repeated_fingerprints_are_legal(unguarded: str, by_hand: ByHand) -> None:
-    assert by_hand(unguarded, "UPDATE trials SET fingerprint = 'the same'") == ""
+def test_repeated_fingerprints_are_legal(engine: Any, unguarded: str, by_hand: ByHand) -> None:
+    assert by_hand(engine.copy(unguarded), "UPDATE trials SET fingerprint = 'the same'") == ""
 
 
 @pytest.mark.parametrize("kind", FailureKind)
