@@ -24,14 +24,14 @@ def engine(url: URL, *, read_only: bool, busy: float, to_json: Callable[[object]
 
     Readers see one moment for a whole transaction; writers begin by locking their campaign's row, and then see
     what is there. A statement that waits for a lock gives up after `busy` seconds, and a transaction whose
-    process sleeps is ended by the server after twice as long, so that nobody holds locks for ever. A
-    server that vanished is noticed within about a minute.
+    process sleeps is ended by the server after half of that, so that a driver that was stopped in the middle of
+    one is no hindrance. A server that vanished is noticed within about a minute.
     """
     settings = {
         "TimeZone": "UTC",
         "lock_timeout": f"{busy * 1000:.0f}",
         **({} if read_only else {
-            "idle_in_transaction_session_timeout": f"{busy * 2000:.0f}",
+            "idle_in_transaction_session_timeout": f"{busy * 500:.0f}",
             "synchronous_commit": "on",
         }),
     }
