@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import func, select
@@ -67,14 +68,17 @@ def metrics(session: Session, campaign_id: int, number: int | None = None) -> tu
     return tuple(row.record() for row in session.scalars(rows))
 
 
-def final(session: Session, campaign_id: int, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
-    """By trial: these metrics of the measurement that ended it, where it has any of them."""
-    rows = select(MetricRow).where(
-        MetricRow.campaign_id == campaign_id, MetricRow.name.in_(names), MetricRow.final
-    )
+def final(
+    session: Session, campaign_id: int, names: Collection[str] | None = None
+) -> Mapping[int, Mapping[str, float]]:
+    """By trial: these metrics (or all) of the measurement that ended it, where it has any of them."""
+    rows = select(MetricRow.number, MetricRow.name, MetricRow.value)
+    rows = rows.where(MetricRow.campaign_id == campaign_id, MetricRow.final)
+    if names is not None:
+        rows = rows.where(MetricRow.name.in_(names))
     found: dict[int, dict[str, float]] = {}
-    for metric in (row.record() for row in session.scalars(rows)):
-        found.setdefault(metric.number, {})[metric.name] = metric.value
+    for number, name, value in session.execute(rows):
+        found.setdefault(number, {})[name] = math.nan if value is None else value
     return found
 
 

@@ -143,3 +143,13 @@ class MetricRecord:
     name: str
     value: float
     final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeCampaign:
+    """A campaign at one moment; `final` has, by trial, the metrics of the measurement that ended it."""
+
+    campaign: CampaignRecord
+    trials: tuple[TrialRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
+    final: Mapping[int, Mapping[str, float]]

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from results_db import queries, reward_sets
+from results_db import integrity, queries, reward_sets
 from results_db.database import Access, Database
 from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
 from results_db.fence import Holder, claim
@@ -25,6 +25,7 @@ from results_db.records import (
     NewCampaign,
     TrialRecord,
     TrialStatus,
+    WholeCampaign,
 )
 from results_db.schema import prepare
 from results_db.tables import CampaignRow, TrialRow, now
@@ -61,6 +62,32 @@ class Store:
     def read(url: str) -> Store:
         """Open an existing database for reading only: never creates, blocks or changes anything."""
         return Store(url, Access.READ)
+
+    @property
+    def where(self) -> str:
+        """The database as it may be shown: without a password."""
+        return self._database.where
+
+    @property
+    def revision(self) -> str:
+        """The revision of its schema."""
+        with self._database.transaction() as session:
+            return integrity.revision(session)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the database itself, each in one line."""
+        with self._database.transaction() as session:
+            return integrity.problems(session)
+
+    def whole(self, name: str) -> WholeCampaign:
+        """A campaign as it is at one moment, without progress; raises UnknownCampaign."""
+        with self._campaign(name) as (session, row):
+            return WholeCampaign(
+                campaign=row.record(),
+                trials=queries.trials(session, row.id),
+                attempts=queries.attempts(session, row.id),
+                final=queries.final(session, row.id),
+            )
 
     def close(self) -> None:
         """Let go of the database."""
@@ -185,6 +212,11 @@ class Store:
         """The metrics of one trial or of all, by number, attempt, step and name."""
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
+
+    def intermediate(self, name: str, metric: str) -> tuple[MetricRecord, ...]:
+        """One metric of all trials, without those that ended a trial; by number, attempt and step."""
+        with self._campaign(name) as (session, row):
+            return queries.intermediate(session, row.id, metric)
 
     @patient
     def final(self, name: str, metrics: Collection[str]) -> Mapping[int, Mapping[str, float]]:
