@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Any, Final
@@ -101,18 +101,19 @@ def _compare(out: Session, into: Session, ids: tuple[CampaignRow, int], tables: 
     if _plain(copy) != _plain(row) | nobody:
         raise CopyDiffers(f"campaign {row.name!r}: differs in its copy; nothing was kept")
     for table in tables:
-        pairs = zip_longest(_lines(out, table, row.id), _lines(into, table, made))
-        for sent, arrived in pairs:
-            if sent is None or arrived is None or sent != arrived | {"campaign_id": row.id}:
-                raise CopyDiffers(f"campaign {row.name!r}: {table.__tablename__} differ in their copy; nothing was kept")
+        with closing(_lines(out, table, row.id)) as sent, closing(_lines(into, table, made)) as arrived:
+            same = all(one and two and one == two | {"campaign_id": row.id} for one, two in zip_longest(sent, arrived))
+        if not same:
+            raise CopyDiffers(f"campaign {row.name!r}: {table.__tablename__} differ in their copy; nothing was kept")
 
 
-def _lines(session: Session, table: type[Base], campaign_id: int) -> Iterator[dict[str, Any]]:
+def _lines(session: Session, table: type[Base], campaign_id: int) -> Generator[dict[str, Any], None, None]:
     """The rows of a campaign in the order of their keys, a few at a time."""
     keys = list(table.__table__.primary_key)
     rows = select(table.__table__).where(table.__table__.c.campaign_id == campaign_id).order_by(*keys)
-    for line in session.execute(rows, execution_options={"yield_per": CHUNK}):
-        yield dict(line._mapping)
+    with session.execute(rows, execution_options={"yield_per": CHUNK}) as lines:
+        for line in lines:
+            yield dict(line._mapping)
 
 
 def _plain(row: CampaignRow) -> dict[str, Any]:
