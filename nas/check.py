@@ -119,5 +119,3 @@ def _genomes(whole: WholeCampaign, config: CampaignConfig) -> Iterator[str]:
             continue
         if fingerprint != trial.fingerprint:
             yield f"trial {trial.number}: its fingerprint is not that of its genome"
-
-

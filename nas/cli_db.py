@@ -62,7 +62,10 @@ def copy(
         str, typer.Argument(help="A campaign's name, or a database URL.", metavar="FROM", show_default=False)
     ],
     target: Annotated[
-        str, typer.Argument(help="A database URL; nothing in it is overwritten.", metavar="TO", show_default=False)
+        str,
+        typer.Argument(
+            help="A database URL; nothing in it is overwritten.", metavar="TO", show_default=False
+        ),
     ],
     campaign: Annotated[
         list[str] | None, typer.Option("--campaign", help="Only this one, of a URL's; may be repeated.")
@@ -101,7 +104,9 @@ def _print_check(found: dict[str, Any]) -> None:
         replayed = ", all proposals asked for again" if campaign["replayed"] is not None else ""
         wrong = len(campaign["problems"]) + campaign["more_problems"]
         verdict = f"{wrong} problems" if wrong else "nothing wrong"
-        typer.echo(f"{campaign['name']}: {campaign['trials']} trials, {campaign['ended']} ended{replayed}: {verdict}")
+        typer.echo(
+            f"{campaign['name']}: {campaign['trials']} trials, {campaign['ended']} ended{replayed}: {verdict}"
+        )
         for problem in campaign["problems"]:
             typer.echo(f"  {problem}")
         if campaign["more_problems"]:

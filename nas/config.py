@@ -206,7 +206,9 @@ class CampaignConfig:
 def load(path: Path) -> CampaignConfig:
     """Read a config file; relative paths in it count from its own directory. Raises ConfigError."""
     config = read_config(path, from_json)
-    return dataclasses.replace(config, database=config.database and sqlite_from(config.database, path.absolute().parent))
+    return dataclasses.replace(
+        config, database=config.database and sqlite_from(config.database, path.absolute().parent)
+    )
 
 
 def from_json(data: dict[str, Any]) -> CampaignConfig:

@@ -59,7 +59,9 @@ def strange_proposals(store: Store, config: CampaignConfig, trials: Sequence[Tri
     stored = cast("Writer", _Stored(store, store.campaign(config.name)))
     Campaign(stored, config.rules, space, listener)
     controller: Controller[Genome] = controller_of(config, space)
-    pendings = {trial.number: Pending(trial.number, space.from_text(trial.genome), trial.note) for trial in trials}
+    pendings = {
+        trial.number: Pending(trial.number, space.from_text(trial.genome), trial.note) for trial in trials
+    }
     told = 0
     in_flight: dict[int, Pending[Genome]] = {}
     for trial in trials:
@@ -67,7 +69,9 @@ def strange_proposals(store: Store, config: CampaignConfig, trials: Sequence[Tri
             controller.tell(outcome)
             del in_flight[outcome.number]
         told = trial.told
-        proposal = controller.ask(np.random.default_rng([config.seed, trial.number]), list(in_flight.values()))
+        proposal = controller.ask(
+            np.random.default_rng([config.seed, trial.number]), list(in_flight.values())
+        )
         if proposal is None:
             yield f"trial {trial.number}: asked again, the controller proposes nothing"
             return

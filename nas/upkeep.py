@@ -64,7 +64,10 @@ def copied(source: Place, target: str, names: Sequence[str], *, switch: bool) ->
     url = sqlite_from(target, Path.cwd())
     if source.folder is None or not switch:
         return _facts(source, url, copying.copy(source.url, url, names or source.names))
-    with Store.open(source.url) as store, store.take(source.folder.name):  # nobody may go on with it meanwhile
+    with (
+        Store.open(source.url) as store,
+        store.take(source.folder.name),
+    ):  # nobody may go on with it meanwhile
         done = copying.copy(source.url, url, source.names)
         source.folder.record_database(url)
     return _facts(source, url, done)

@@ -93,7 +93,9 @@ def _one(out: Session, target: Database, row: CampaignRow) -> Copied:
     return Copied(row.name, counts)
 
 
-def _compare(out: Session, into: Session, ids: tuple[CampaignRow, int], tables: Collection[type[Base]]) -> None:
+def _compare(
+    out: Session, into: Session, ids: tuple[CampaignRow, int], tables: Collection[type[Base]]
+) -> None:
     """Read both again and compare them, row by row. Raises CopyDiffers."""
     row, made = ids
     copy = into.get_one(CampaignRow, made, populate_existing=True)
@@ -102,9 +104,14 @@ def _compare(out: Session, into: Session, ids: tuple[CampaignRow, int], tables: 
         raise CopyDiffers(f"campaign {row.name!r}: differs in its copy; nothing was kept")
     for table in tables:
         with closing(_lines(out, table, row.id)) as sent, closing(_lines(into, table, made)) as arrived:
-            same = all(one and two and one == two | {"campaign_id": row.id} for one, two in zip_longest(sent, arrived))
+            same = all(
+                one and two and one == two | {"campaign_id": row.id}
+                for one, two in zip_longest(sent, arrived)
+            )
         if not same:
-            raise CopyDiffers(f"campaign {row.name!r}: {table.__tablename__} differ in their copy; nothing was kept")
+            raise CopyDiffers(
+                f"campaign {row.name!r}: {table.__tablename__} differ in their copy; nothing was kept"
+            )
 
 
 def _lines(session: Session, table: type[Base], campaign_id: int) -> Generator[dict[str, Any], None, None]:

@@ -71,7 +71,9 @@ class _Wait:
             log.warning("%s; asking again for %.0f s", error, patience)
         left = patience - (time.monotonic() - self._since)
         if left <= 0:
-            raise DatabaseUnreachable(f"{error}; asked again for {patience:.0f} s; nothing stored is lost") from error
+            raise DatabaseUnreachable(
+                f"{error}; asked again for {patience:.0f} s; nothing stored is lost"
+            ) from error
         time.sleep(min(self._pause, left))
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 

@@ -30,10 +30,14 @@ def engine(url: URL, *, read_only: bool, busy: float, to_json: Callable[[object]
     settings = {
         "TimeZone": "UTC",
         "lock_timeout": f"{busy * 1000:.0f}",
-        **({} if read_only else {
-            "idle_in_transaction_session_timeout": f"{busy * 500:.0f}",
-            "synchronous_commit": "on",
-        }),
+        **(
+            {}
+            if read_only
+            else {
+                "idle_in_transaction_session_timeout": f"{busy * 500:.0f}",
+                "synchronous_commit": "on",
+            }
+        ),
     }
     arguments: dict[str, Any] = {
         "connect_timeout": 10,

@@ -95,7 +95,9 @@ class Server:
     def _call(self, program: str, *arguments: str) -> None:
         command = [self.binaries / program, "-D", self.folder / "data", *arguments]
         with (self.folder / "output").open("w+") as output:  # no pipe: a server would keep it open
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **self.user)  # noqa: E501
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **self.user
+            )  # noqa: E501
             if done.returncode != 0:
                 output.seek(0)
                 log = self.folder / "log"

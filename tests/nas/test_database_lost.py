@@ -60,7 +60,9 @@ def facts(store: Store) -> list[object]:
         (t.number, t.seed, t.genome, t.told, t.status, t.attempt, t.finish_order, t.reward, t.failure)
         for t in store.trials("alpha")
     ]
-    attempts = [(each.number, each.attempt, each.failure, each.ended is None) for each in store.attempts("alpha")]
+    attempts = [
+        (each.number, each.attempt, each.failure, each.ended is None) for each in store.attempts("alpha")
+    ]
     return [trials, attempts, store.metrics("alpha")]
 
 
@@ -172,7 +174,9 @@ def test_a_server_that_stays_away_is_one_line(
     with Store.open(new_url()) as store:
         writer = store.take("alpha")
         engine.crash()
-        with pytest.raises(DatabaseUnreachable, match="asked again for 0 s; nothing stored is lost") as caught:
+        with pytest.raises(
+            DatabaseUnreachable, match="asked again for 0 s; nothing stored is lost"
+        ) as caught:
             drive(store, writer)
         assert "\n" not in str(caught.value)
         assert "sesame" not in str(caught.value)

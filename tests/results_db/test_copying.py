@@ -49,7 +49,9 @@ def fill(url: str) -> None:
             writer = store.take(name)
             for number in range(1, 6):
                 writer.reserve(
-                    NewTrial(number=number, genome=f"{name} {number} ✓", fingerprint="f", note=note, seed=9, told=0),
+                    NewTrial(
+                        number=number, genome=f"{name} {number} ✓", fingerprint="f", note=note, seed=9, told=0
+                    ),
                     "w",
                 )
                 writer.observe(number, 1, Progress(step=1, metrics={"AP": 0.1 + 0.2, "loss": math.nan}))

@@ -60,7 +60,9 @@ def test_a_reader_that_is_stopped_hinders_nobody(
     store: Store, writer: Writer, address: str, new_trial: NewTrialFactory
 ) -> None:
     work(writer, new_trial, 1, 3)
-    with subprocess.Popen([sys.executable, "-c", LOOK, address], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOK, address], stdout=subprocess.PIPE, text=True
+    ) as process:
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         work(writer, new_trial, 4, 40)
         store.rescore("alpha", "again", {"metric": "AP"}, {1: 0.5})

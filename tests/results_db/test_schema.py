@@ -45,9 +45,12 @@ def definitions(url: str) -> dict[str, object]:
 
 def _of_sqlite(connection: Connection) -> dict[str, object]:
     """Without regard to order within a table, quotes and spaces."""
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql <> ''")
+    rows = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql <> ''"
+    )
     return {
-        name: sorted(re.sub(r"[\s\"]+", " ", part).strip(" ,()") for part in sql.split("\n")) for name, sql in rows
+        name: sorted(re.sub(r"[\s\"]+", " ", part).strip(" ,()") for part in sql.split("\n"))
+        for name, sql in rows
     }
 
 
