@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
+from controller.contenders import ContendersConfig
 from controller.protocol import FeaturedSpace, G, Outcome, Pending, Proposal, check_single
 from controller.regressors import gaussian_process
 from controller.surrogate import UNSCREENED, Surrogate
@@ -42,6 +43,7 @@ class BayesianConfig:
     elites: int = 10
     trust: float = 0.0
     no_repeats: bool = True
+    contenders: ContendersConfig | None = None
 
     def __post_init__(self) -> None:
         if self.start < 4 or self.elites < 1 or min(self.near, self.far) < 0 or self.near + self.far < 2:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Protocol, TypeAlias, assert_never
 
 from controller.bayesian import Bayesian, BayesianConfig
+from controller.contenders import Contenders
 from controller.guided_evolution import GuidedEvolution, GuidedEvolutionConfig
 from controller.listed import Listed, ListedConfig
 from controller.local_search import LocalSearch, LocalSearchConfig
@@ -29,6 +31,15 @@ ControllerConfig: TypeAlias = (
 )
 """Told apart by `kind`, which is the name of the algorithm's file."""
 
+MeasuringAgain: TypeAlias = (
+    BayesianConfig
+    | GuidedEvolutionConfig
+    | LocalSearchConfig
+    | RandomSearchConfig
+    | RegularizedEvolutionConfig
+)
+"""Those that may end with measuring the best genomes again (contenders.py)."""
+
 SEVERAL: Final = (ListedConfig, Nsga2Config, RandomSearchConfig)
 """The controllers that take outcomes of several objectives; the others refuse them."""
 
@@ -41,14 +52,19 @@ def build(config: ControllerConfig, space: SearchSpace[G]) -> Controller[G]:
     """A controller that has been told nothing yet. Raises ValueError where the space lacks what it needs."""
     controller = _algorithm(config, space)
     # Guided evolution screens children that are new already.
-    wrapped = config.no_repeats and not isinstance(config, GuidedEvolutionConfig)
-    return NoRepeats(controller, space) if wrapped else controller
+    if config.no_repeats and not isinstance(config, GuidedEvolutionConfig):
+        controller = NoRepeats(controller, space)
+    if isinstance(config, MeasuringAgain) and config.contenders is not None:
+        controller = Contenders(controller, space, config.contenders)
+    return controller
 
 
 def resolved(config: ControllerConfig, trials: int) -> ControllerConfig:
     """The same with what depends on the budget settled, as it is stored with a campaign."""
     if isinstance(config, GuidedEvolutionConfig | RegularizedEvolutionConfig):
-        return config.resolved(trials)
+        config = config.resolved(trials)
+    if isinstance(config, MeasuringAgain) and config.contenders is not None:
+        config = replace(config, contenders=config.contenders.resolved(trials))
     return config
 
 

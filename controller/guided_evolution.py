@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
+from controller.contenders import ContendersConfig
 from controller.no_repeats import NoRepeats
 from controller.protocol import Controller, FeaturedSpace, G, Outcome, Pending, Proposal
 from controller.regressors import bayesian_ridge
@@ -39,7 +40,7 @@ class GuidedEvolutionConfig:
     """Sizes as in regularized evolution. `children` are screened for each proposal.
 
     The surrogate is first fitted to `start` outcomes. `trust`: least rank correlation, on outcomes it
-    had not seen, at which it is gone by.
+    had not seen, at which it is gone by. The last part of the budget measures `contenders` again.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -51,6 +52,7 @@ class GuidedEvolutionConfig:
     start: int = 20
     trust: float = 0.3
     no_repeats: bool = True
+    contenders: ContendersConfig | None = ContendersConfig()
 
     def __post_init__(self) -> None:
         check_sizes("guided evolution", self.population, self.tournament)

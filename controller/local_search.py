@@ -13,6 +13,7 @@ from typing import ClassVar, Generic, Literal
 
 import numpy as np
 
+from controller.contenders import ContendersConfig
 from controller.protocol import G, Outcome, Pending, Proposal, Space, check_single
 from search_space.trial import FailureKind
 
@@ -27,6 +28,7 @@ class LocalSearchConfig:
     start: int = 10
     patience: int = 50
     no_repeats: bool = True
+    contenders: ContendersConfig | None = None
 
     def __post_init__(self) -> None:
         if self.start < 1 or self.patience < 1:

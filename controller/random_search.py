@@ -8,17 +8,19 @@ from typing import ClassVar, Generic, Literal
 
 import numpy as np
 
+from controller.contenders import ContendersConfig
 from controller.protocol import G, Outcome, Pending, Proposal, Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomSearchConfig:
-    """Random search in a config file; it has no settings of its own."""
+    """Random search in a config file; it has no sizes."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     kind: Literal["random_search"] = "random_search"
     no_repeats: bool = True
+    contenders: ContendersConfig | None = None
 
 
 class RandomSearch(Generic[G]):

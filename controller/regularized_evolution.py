@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
+from controller.contenders import ContendersConfig
 from controller.protocol import G, Outcome, Pending, Proposal, Space, check_single
 from search_space.trial import FailureKind
 
@@ -31,6 +32,7 @@ class RegularizedEvolutionConfig:
     population: int | None = None
     tournament: int | None = None
     no_repeats: bool = True
+    contenders: ContendersConfig | None = None
 
     def __post_init__(self) -> None:
         check_sizes("regularized evolution", self.population, self.tournament)

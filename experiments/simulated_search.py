@@ -32,6 +32,7 @@ from controller.guided_evolution import GuidedEvolutionConfig
 from controller.local_search import LocalSearchConfig
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
+from controller.standing import Standing
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.landscapes import Landscape, LandscapeConfig
 from search_space.catalog import space_by_name
@@ -103,12 +104,14 @@ def run(job: Job, wanted: list[float]) -> dict[str, Any]:
     task = Landscape(LandscapeConfig(family=job.family, seed=job.landscape))
     controller = build(resolved(CONTROLLERS[job.controller], TRIALS), task.space)
     reached: list[int | None] = [None] * len(wanted)
-    height, worth = -math.inf, -math.inf
+    standing, truths, worth = Standing(), dict[str, float](), -math.inf
     for count, ended in enumerate(
         simulate(controller, task, trials=TRIALS, workers=WORKERS, seed=job.seed, weather=WEATHER), start=1
     ):
-        if ended.value is not None and ended.value > height:
-            height, worth = ended.value, ended.truth
+        if ended.value is not None:
+            standing.add(ended.genome, ended.value)
+            truths[ended.genome] = ended.truth
+            worth = truths[standing.ranked(1)[0]]
             reached = [
                 count if before is None and worth >= target else before
                 for before, target in zip(reached, wanted, strict=True)

@@ -61,7 +61,7 @@ def _orders(whole: WholeCampaign) -> Iterator[str]:
             yield f"trial {trial.number}: proposed after {trial.told} outcomes, but there are {ended}"
             return
         if trial.told < told:
-            yield f"trial {trial.number}: proposed after {trial.told} outcomes, the one before it after {told}"
+            yield f"trial {trial.number}: proposed after {trial.told} outcomes, the one before after {told}"
         for order in range(told + 1, trial.told + 1):
             latest = max(latest, by_order[order])
         told = max(told, trial.told)
@@ -77,7 +77,8 @@ def _attempts(whole: WholeCampaign) -> Iterator[str]:
     for trial in whole.trials:
         mine = attempts.get(trial.number, [])
         if [attempt.attempt for attempt in mine] != list(range(1, trial.attempt + 1)):
-            yield f"trial {trial.number}: has attempts {[a.attempt for a in mine]}, expected 1 to {trial.attempt}"
+            stored = [attempt.attempt for attempt in mine]
+            yield f"trial {trial.number}: has attempts {stored}, expected 1 to {trial.attempt}"
             continue
         if (mine[-1].ended is None) != (trial.status is TrialStatus.RUNNING):
             ended = "no end" if mine[-1].ended is None else "an end"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import nas
-from nas import cli_data, cli_db, cli_proxy, cli_rewards, cli_simulate, cli_space
+from nas import cli_data, cli_db, cli_evidence, cli_proxy, cli_rewards, cli_simulate, cli_space
 from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_proxy.app, name="proxy")
+cli_evidence.register(app)
 cli_rewards.register(app)
 cli_space.register(app)
 cli_simulate.register(app)
@@ -164,33 +165,6 @@ def show(
 
 
 @app.command()
-def finalists(
-    name: Name,
-    best: Annotated[int | None, typer.Option("--top", min=1, max=1000, help="How many of the best.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=2, max=100, help="Trainings of each.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Train nothing; print what is there.")] = False,
-    root: Root = None,
-) -> None:
-    """Train a campaign's best again with new seeds, judged by pictures that no reward came from."""
-    from nas import finalists as again
-    from nas import folder
-    from nas.config import FinalistsConfig
-    from nas.drive import drive_finalists
-    from nas.errors import Refusal
-
-    where = folder.root(root)
-    if not as_json:
-        defaults = FinalistsConfig()
-        wanted = FinalistsConfig(top=best or defaults.top, seeds=seeds or defaults.seeds)
-        drive_finalists(where, name, wanted if best or seeds else None)
-        return
-    found = again.standing(where, name)
-    if found is None:
-        raise Refusal(f"campaign {name!r} has no finalists yet; `nas finalists {name}` trains them")
-    _print_json(again.finalist_facts(found))
-
-
-@app.command()
 def compare(
     name: Name,
     to: Annotated[str, typer.Option("--to", help="A published name, a genome's text or a spec file.")],
@@ -201,7 +175,7 @@ def compare(
 ) -> None:
     """How near a campaign's best came to a known network, beside random genomes."""
     from nas import folder as folders
-    from nas import launch
+    from nas import launch, ranking
     from nas.errors import Refusal
     from nas.likeness import likeness_facts, print_likeness
     from results_db.store import Store
@@ -210,7 +184,10 @@ def compare(
     where = folders.root(root)
     place, config = launch.find(where, name)
     with Store.read(place.database) as store:
-        best = [(trial.number, Genome.from_text(trial.genome)) for trial in store.top(name, number)]
+        best = [
+            (each.trial.number, Genome.from_text(each.trial.genome))
+            for each in ranking.best(store, name, number)
+        ]
     if not best:
         raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to compare")
     target = cli_space.found(to, None, root)
@@ -231,13 +208,17 @@ def export(
     root: Root = None,
 ) -> None:
     """Write the winner as a spec file and a full-size Keras backbone, checked by rebuilding both."""
-    from nas import engine_noise, folder
+    from nas import engine_noise, folder, ranking
     from nas.errors import Refusal
     from results_db.store import Store
 
     place = folder.find(folder.root(root), name)
     with Store.read(place.database) as store:
-        found = (store.trial(name, number),) if number is not None else store.top(name, 1)
+        found = (
+            [store.trial(name, number)]
+            if number is not None
+            else [each.trial for each in ranking.best(store, name, 1)]
+        )
         if not found:
             raise Refusal(f"campaign {name!r} has no finished trial yet: nothing to export")
         if found[0].reward is None:
@@ -252,11 +233,14 @@ def export(
 
 def _drive(root: Path, name: str) -> None:
     from nas import launch
-    from nas.drive import drive, drive_finalists
+    from nas.drive import drive, drive_control, drive_finalists
 
     drive(root, name, go_on=f"nas resume {name}")
-    if launch.find(root, name)[1].finalists is not None:
+    config = launch.find(root, name)[1]
+    if config.finalists is not None:
         drive_finalists(root, name, None)
+    if config.control:
+        drive_control(root, name)
 
 
 def _print_json(value: Any) -> None:

@@ -32,7 +32,7 @@ from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from search_space.trial import FailureKind
 
-LATER: Final = ("limits", "objectives", "warm_start")
+LATER: Final = ("control", "limits", "objectives", "warm_start")
 """Keys that came after the first campaigns: left out where they say nothing, so that hashes stay."""
 
 
@@ -95,7 +95,8 @@ class CampaignConfig:
     `limits`: what a genome may cost to be tried. `warm_start`: the genomes that are tried first.
     `objectives`: what the controller is told; without any, the reward. `keep_weights`: of how many of the
     best trials the proxy's weights are kept. `database`: a SQLAlchemy URL, or None for SQLite in the
-    campaign's folder; it is never stored in the database.
+    campaign's folder; it is never stored in the database. `control`: whether the campaign ends with its
+    control arm.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -113,6 +114,7 @@ class CampaignConfig:
     budget: Budget
     stopping: HalvingConfig | None = None
     finalists: FinalistsConfig | None = None
+    control: bool = False
     failures: FailureConfig = FailureConfig()
     keep_weights: int = 3
     database: str | None = None
@@ -190,12 +192,15 @@ class CampaignConfig:
         """The resolved config, without the database's address."""
         whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
         del whole["database"]
+        if whole["controller"].get("contenders", 0) is None:
+            del whole["controller"]["contenders"]  # as before there were any
         return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property
     def hash(self) -> str:
         """Equal exactly when two campaigns would search the same: name and runner don't count."""
         whole = self.to_json()
+        whole.pop("control", None)
         del whole["name"], whole["runner"], whole["finalists"]  # none of them changes what is searched
         if whole["evaluator"].get("judge") == Split.REWARD:
             del whole["evaluator"]["judge"]  # as before there was a choice

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from nas import engine_noise, facts, finalists, launch, progress
+from nas import control, engine_noise, facts, finalists, launch, progress
 from nas.config import FinalistsConfig
 from nas.errors import INTERRUPTED
 from nas.report import print_end
@@ -36,3 +36,10 @@ def drive_finalists(root: Path, name: str, wanted: FinalistsConfig | None) -> No
     found = finalists.standing(root, name)
     if found:
         finalists.print_finalists(Console(highlight=False), name, finalists.finalist_facts(found))
+
+
+def drive_control(root: Path, name: str) -> None:
+    """Run a campaign's control, or go on with it, and compare the two."""
+    made = control.prepare(root, name)
+    drive(root, made.name, go_on=f"nas control {name}")
+    control.print_control(Console(highlight=False), control.control_facts(root, name))

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from controller.dominance import first_front
+from nas import ranking
 from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
@@ -62,21 +63,19 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
 def top(store: Store, name: str, limit: int, label: str | None = None) -> list[dict[str, Any]]:
     """The best finished trials with their final metrics, best first.
 
-    By the rewards that the controller was told, or by those of a label. Raises UnknownLabel.
+    By the rewards that the controller was told, each network once; or every trial by those of a label.
+    Raises UnknownLabel.
     """
-    ranked = (
-        [(trial, trial.reward) for trial in store.top(name, limit)]
-        if label is None
-        else store.rescored(name, label, limit)
-    )
+    if label is None:
+        rows = [
+            {**_brief(each.trial), "rewards": list(each.rewards), "mean": each.mean, "surely": each.surely}
+            for each in ranking.best(store, name, limit)
+        ]
+    else:
+        rows = [{**_brief(trial), "reward": reward} for trial, reward in store.rescored(name, label, limit)]
     return [
-        {
-            "rank": rank,
-            **_brief(trial),
-            "reward": reward,
-            "metrics": final_metrics(store.metrics(name, trial.number)),
-        }
-        for rank, (trial, reward) in enumerate(ranked, start=1)
+        {"rank": rank, **row, "metrics": final_metrics(store.metrics(name, row["number"]))}
+        for rank, row in enumerate(rows, start=1)
     ]
 
 

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from controller.listed import ListedConfig
 from nas import folder as folders
+from nas import ranking
 from nas.config import Budget, CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
 from nas.launch import create, find
@@ -60,7 +61,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         return made
     wanted = wanted or config.finalists or FinalistsConfig()
     with Store.read(place.database) as store:
-        best = store.top(name, wanted.top)
+        best = [each.trial for each in ranking.best(store, name, wanted.top)]
     if not best:
         raise Refusal(f"campaign {name!r} has no finished trial yet: no finalists")
     evaluator = config.evaluator

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from nas import folder as folders
+from nas import ranking
 from nas.campaign import Campaign, TooManyFailures
 from nas.config import CampaignConfig, from_json
 from nas.controllers import controller_of
@@ -178,7 +179,7 @@ def keep_best_weights(drive: Drive) -> None:
     files = [file for file in drive.folder.weights.glob("*.npz") if file.stem.isdigit()]
     if len(files) <= best:
         return
-    kept = {trial.number for trial in drive.store.top(drive.config.name, best)}
+    kept = {each.trial.number for each in ranking.best(drive.store, drive.config.name, best)}
     kept.update(drive.campaign.snapshot().running)
     for file in files:
         if int(file.stem) not in kept:

@@ -50,6 +50,8 @@ def check_objectives(
         raise ValueError(
             f"objectives: {controller.kind} goes by one, found {len(names)}; choose nsga2, or name one"
         )
+    if len(names) > 1 and getattr(controller, "contenders", None) is not None:
+        raise ValueError(f"contenders: measured again by one objective, found {len(names)}; set it to null")
     if len(names) > 1 and stopping is not None:
         raise ValueError(
             f"stopping: {len(names)} objectives, expected one at most: {stopping.metric} alone would stop "

@@ -53,7 +53,7 @@ class _Stored:
 
 
 def strange_proposals(store: Store, config: CampaignConfig, trials: Sequence[TrialRecord]) -> Iterator[str]:
-    """A line for the first trial that a fresh controller, told what was told then, would not have proposed."""
+    """A line for the first trial that a fresh controller, told what was told then, would not propose."""
     space = config.space.build()
     listener = _Listener()
     stored = cast("Writer", _Stored(store, store.campaign(config.name)))

@@ -57,12 +57,17 @@ def print_top(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> No
         console.print(f"campaign {name}: no finished trial yet", highlight=False)
         return
     shown = [metric for metric in COLUMNS if any(metric in row["metrics"] for row in rows)]
-    table = _ranking("", "trial", "reward", *shown)
-    width = console.width - 26 - 9 * len(shown)
+    again = ("mean", "trials") if any(len(row.get("rewards", ())) > 1 for row in rows) else ()
+    table = _ranking("", "trial", "reward", *again, *shown)
+    width = console.width - 26 - 9 * (len(shown) + len(again))
     for row in rows:
+        means = [reward(row["mean"]), str(len(row["rewards"]))] if again else []
         metrics = [_number(row["metrics"].get(metric)) for metric in shown]
         rest = shortened(row["genome"], max(20, width))
-        table.add_row(str(row["rank"]), str(row["number"]), reward(row["reward"]), *metrics, rest)
+        table.add_row(str(row["rank"]), str(row["number"]), reward(row["reward"]), *means, *metrics, rest)
+    if again:
+        table.caption = "by the mean less its standard error; the metrics are those of the trial named"
+        table.caption_justify = "left"
     console.print(table)
 
 

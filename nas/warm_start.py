@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from nas import folder as folders
+from nas import ranking
 from nas.limits import Limits
 from nas.validation import Refused
 from search_space.catalog import genome_by_name
@@ -86,15 +87,13 @@ def _best(start: BestOf, seen: set[str], space: SpineNetSpace, root: Path) -> li
     from results_db.store import Store  # SQLAlchemy takes a moment, and configs are read without it
 
     with Store.read(folders.find(root, start.campaign).database) as store:
-        ranked = store.top(start.campaign, len(store.rewards(start.campaign)))
+        ranked = ranking.best(store, start.campaign, start.best + len(seen))
     best: list[str] = []
-    for trial in ranked:
-        if len(best) == start.best:
-            break
-        fingerprint = space.fingerprint(Genome.from_text(trial.genome))
-        if fingerprint not in seen:
+    for genome in (each.trial.genome for each in ranked):
+        fingerprint = space.fingerprint(Genome.from_text(genome))
+        if len(best) < start.best and fingerprint not in seen:
             seen.add(fingerprint)
-            best.append(trial.genome)
+            best.append(genome)
     return best
 
 

@@ -12,7 +12,7 @@ class NoDatabase(StorageError):
 
 
 class DatabaseUnreachable(NoDatabase):
-    """It was lost, or somebody holds it locked: it may well come back, and what was asked can be asked again."""
+    """It was lost, or somebody holds it locked: it may well come back; then one can ask again."""
 
 
 class NotADatabase(StorageError):

@@ -34,12 +34,12 @@ H = TypeVar("H", bound=Holding)
 def patient(transaction: Callable[Concatenate[H, P], T]) -> Callable[Concatenate[H, P], T]:
     """Repeats a method that is one transaction while the database is lost, if its database has patience.
 
-    An answer to a COMMIT that was lost is not guessed but asked for anew: so the method must look first whether
-    what it is to do is done already. Raises DatabaseUnreachable when the patience is at its end.
+    An answer to a COMMIT that was lost is not guessed but asked for anew: so the method must look first
+    whether what it is to do is done already. Raises DatabaseUnreachable when the patience is at its end.
     """
 
     @functools.wraps(transaction)
-    def repeated(self: H, *args: P.args, **kwargs: P.kwargs) -> T:
+    def repeated(self: H, /, *args: P.args, **kwargs: P.kwargs) -> T:
         wait = _Wait(self._database)
         while True:
             try:

@@ -22,10 +22,10 @@ _GONE: Final = ("08", "57P", "53300", "25P03")
 def engine(url: URL, *, read_only: bool, busy: float, to_json: Callable[[object], str]) -> Engine:
     """An engine whose transactions need nothing of how the server is set up.
 
-    Readers see one moment for a whole transaction; writers begin by locking their campaign's row, and then see
-    what is there. A statement that waits for a lock gives up after `busy` seconds, and a transaction whose
-    process sleeps is ended by the server after half of that, so that a driver that was stopped in the middle of
-    one is no hindrance. A server that vanished is noticed within about a minute.
+    Readers see one moment for a whole transaction; writers begin by locking their campaign's row, and
+    then see what is there. A statement that waits for a lock gives up after `busy` seconds, and a
+    transaction whose process sleeps is ended by the server after half of that, so that a driver that was
+    stopped in the middle of one is no hindrance. A server that vanished is noticed within about a minute.
     """
     settings = {
         "TimeZone": "UTC",

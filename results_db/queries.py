@@ -29,6 +29,16 @@ def top(session: Session, campaign_id: int, limit: int) -> tuple[TrialRecord, ..
     return tuple(row.record() for row in session.scalars(rows))
 
 
+def values(session: Session, campaign_id: int) -> tuple[tuple[int, str, float], ...]:
+    """Number, fingerprint and reward of the finished trials, by number."""
+    rows = (
+        select(TrialRow.number, TrialRow.fingerprint, TrialRow.reward)
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FINISHED)
+        .order_by(TrialRow.number)
+    )
+    return tuple((row.number, row.fingerprint, row.reward) for row in session.execute(rows))
+
+
 def rewards(session: Session, campaign_id: int) -> tuple[float, ...]:
     """The rewards of the finished trials in finish order."""
     rows = (

@@ -190,6 +190,12 @@ class Store:
             return queries.top(session, row.id, limit)
 
     @patient
+    def values(self, name: str) -> tuple[tuple[int, str, float], ...]:
+        """Number, fingerprint and reward of the finished trials, by number."""
+        with self._campaign(name) as (session, row):
+            return queries.values(session, row.id)
+
+    @patient
     def rewards(self, name: str) -> tuple[float, ...]:
         """The rewards of the finished trials in finish order."""
         with self._campaign(name) as (session, row):
@@ -213,6 +219,7 @@ class Store:
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
 
+    @patient
     def intermediate(self, name: str, metric: str) -> tuple[MetricRecord, ...]:
         """One metric of all trials, without those that ended a trial; by number, attempt and step."""
         with self._campaign(name) as (session, row):

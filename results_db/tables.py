@@ -1,5 +1,5 @@
-"""The tables, typed; their constraints make illegal states impossible, and the guards of revision 0003 illegal
-steps from one to the next. Rows never leave this package.
+"""The tables, typed; their constraints make illegal states impossible, and the guards of revision 0003
+illegal steps from one to the next. Rows never leave this package.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What all tests share: no clock for hypothesis, because timing is never asserted; one thread for BLAS; databases.
+"""What all tests share: no clock for hypothesis, because timing is never asserted; one thread for BLAS;
+databases.
 
 Whoever asks for `engine`, or for what is made of it, runs on SQLite and on PostgreSQL.
 """

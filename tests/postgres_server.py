@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-PASSWORD: Final = "open sesame@/:%"
+PASSWORD: Final = "open sesame@/:%"  # noqa: S105, odd on purpose
 NOBODY: Final = 65534
 SETTINGS: Final = {
     "listen_addresses": "",
@@ -93,11 +93,11 @@ class Server:
         return binaries
 
     def _call(self, program: str, *arguments: str) -> None:
-        command = [self.binaries / program, "-D", self.folder / "data", *arguments]
+        command: list[str | Path] = [self.binaries / program, "-D", self.folder / "data", *arguments]
         with (self.folder / "output").open("w+") as output:  # no pipe: a server would keep it open
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **self.user
-            )  # noqa: E501
+            )
             if done.returncode != 0:
                 output.seek(0)
                 log = self.folder / "log"

@@ -39,9 +39,13 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A trial that ended: when, with which value (None: it failed), and what its genome is worth."""
+    """A trial that ended: when, with which value (None: it failed), and what its genome is worth.
+
+    `genome` is its fingerprint.
+    """
 
     number: int
+    genome: str
     at: float
     value: float | None
     truth: float
@@ -76,7 +80,7 @@ def simulate(
         ended = pending.pop(number)
         result = FailureKind.DIVERGED if value is None else (value,)
         controller.tell(Outcome(number, ended.genome, ended.note, result))
-        yield Ended(number, now, value, task.truth(ended.genome))
+        yield Ended(number, task.space.fingerprint(ended.genome), now, value, task.truth(ended.genome))
 
 
 def _befalls(

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from controller.config import ControllerConfig, build, resolved
+from controller.standing import Standing
 from nas.errors import Refusal
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
@@ -22,8 +23,9 @@ from nas.simulation.task import Task
 class Course:
     """One simulated campaign: the truth of its best genome after each trial, by finish order.
 
-    The best is the one of the highest value that was seen, as a user would choose; `best` has None
-    until a trial finished. `seconds` is the virtual time at the end.
+    The best is the one that a user would choose by the values seen: the highest, and where some were
+    measured again the highest mean less its standard error. `best` has None until a trial finished.
+    `seconds` is the virtual time at the end.
     """
 
     task: str
@@ -82,13 +84,15 @@ def _run(job: _Job) -> Course:
     except ValueError as error:
         raise Refusal(f"{job.task}: {job.controller}: {error}") from error
     best: list[float | None] = []
-    height, worth, now = float("-inf"), None, 0.0
+    standing, truths, now = Standing(), dict[str, float](), 0.0
     for ended in simulate(
         controller, task, trials=job.trials, workers=job.workers, seed=job.seed, weather=job.weather
     ):
-        if ended.value is not None and ended.value > height:
-            height, worth = ended.value, ended.truth
-        best.append(worth)
+        if ended.value is not None:
+            standing.add(ended.genome, ended.value)
+            truths[ended.genome] = ended.truth
+        leader = standing.ranked(1)
+        best.append(truths[leader[0]] if leader else None)
         now = ended.at
     return Course(job.task, job.controller, job.seed, tuple(best), now)
 

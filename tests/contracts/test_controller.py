@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from controller.bayesian import BayesianConfig
 from controller.config import SearchSpace, build
+from controller.contenders import ContendersConfig
 from controller.cost_gate import CostGate
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import ListedConfig
@@ -68,11 +69,24 @@ CONTROLLERS: dict[str, Factory] = {
     "local search, no repeats": lambda space: build(LocalSearchConfig(start=5, patience=10), space),
     # Trusted whatever they predict: what is told here can't be learned.
     "guided evolution": lambda space: build(
-        GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1, no_repeats=False),
+        GuidedEvolutionConfig(
+            population=10,
+            tournament=4,
+            start=12,
+            children=5,
+            trust=-1,
+            no_repeats=False,
+            contenders=None,
+        ),
         space,
     ),
     "guided evolution, no repeats": lambda space: build(
-        GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1), space
+        GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1, contenders=None),
+        space,
+    ),
+    "evolution, then contenders": lambda space: build(
+        RegularizedEvolutionConfig(population=10, tournament=4, contenders=ContendersConfig(first=20, top=5)),
+        space,
     ),
     "bayesian": lambda space: build(
         BayesianConfig(start=12, near=5, far=2, trust=-1, no_repeats=False), space

@@ -94,7 +94,9 @@ def test_it_finds_more_than_the_unguided(name: str) -> None:
 
 def test_no_repeats_hold_within_a_screen_and_across() -> None:
     small = ChoiceSpace((3, 3, 3, 3))
-    controller: Any = build(GuidedEvolutionConfig(population=10, tournament=3, start=8, trust=-1), small)
+    controller: Any = build(
+        GuidedEvolutionConfig(population=10, tournament=3, start=8, trust=-1, contenders=None), small
+    )
     seen: set[Any] = set()
     for number in range(70):
         waiting = tuple(Pending(-1 - k, genome, {}) for k, genome in enumerate([(0, 0, 0, 0)]))

@@ -1,4 +1,4 @@
-"""Databases as the command line sees them: run in PostgreSQL, check, copy, upgrade; and passwords stay secret."""
+"""Databases on the command line: run in PostgreSQL, check, copy, upgrade; and passwords stay secret."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_campaign_lives_in_postgresql(
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda url: make_url(url).set(password="secret:@/"),
+        lambda url: make_url(url).set(password="secret:@/"),  # noqa: S106
         lambda url: make_url(url).set(database="nowhere"),
         lambda url: make_url(url).set(query={"host": "/nowhere"}),
         lambda url: make_url(url).set(query={"host": "/nowhere", "password": "secret:@/"}),
@@ -158,7 +158,7 @@ def test_nothing_is_wrong_with_a_campaign_that_ran(campaign: str, nas: Nas) -> N
         (["UPDATE trials SET finish_order = 99 WHERE number = 8"], "finish orders have gaps"),
         (["UPDATE trials SET told = 99 WHERE number = 8"], "trial 8: proposed after 99 outcomes, but there are 8"),
         (["UPDATE trials SET told = 5 WHERE number = 4"], "trial 4: proposed after the outcome of trial 5"),
-        (["UPDATE trials SET told = 0 WHERE number = 8"], "trial 8: proposed after 0 outcomes, the one before it after 6"),
+        (["UPDATE trials SET told = 0 WHERE number = 8"], "trial 8: proposed after 0 outcomes, the one before after 6"),
         (["UPDATE trials SET attempt = 3 WHERE number = 4"], "trial 4: has attempts [1], expected 1 to 3"),
         ([f"UPDATE attempts SET ended = NULL, seconds = NULL WHERE {FINISHED}"], "but its attempt 1 has no end"),
         (

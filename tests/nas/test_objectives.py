@@ -62,6 +62,10 @@ def test_a_name_alone_means_that_more_is_better(words: Words) -> None:
             {"controller": {"kind": "regularized_evolution"}},
             ["objectives: regularized_evolution goes by one, found 2; choose nsga2"],
         ),
+        (
+            {"controller": {"kind": "random_search", "contenders": {}}},
+            ["contenders: measured again by one objective, found 2; set it to null"],
+        ),
         ({"stopping": {"kind": "halving", "rungs": [1]}}, ["stopping: 2 objectives, expected one at most"]),
     ],
 )

@@ -156,4 +156,4 @@ def _dump(home: Path) -> list[Any]:
     """All that the campaign itself stored."""
     with sqlite3.connect(home / "small" / "campaign.sqlite") as connection:
         tables = ("campaigns", "trials", "attempts", "metrics")
-        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608 - ours
+        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]

@@ -1,4 +1,4 @@
-"""Campaigns copied from any kind of database into any other: every row, nothing overwritten, and on it goes."""
+"""Campaigns copied between all kinds of database: every row, nothing overwritten, and on it goes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from results_db import copying
 from results_db.copying import CopyDiffers, copy
 from results_db.errors import CampaignExists, UnknownCampaign
-from results_db.records import Failure, NewCampaign, NewTrial
+from results_db.records import Failure, Json, NewCampaign, NewTrial
 from results_db.store import Store
+from results_db.tables import MetricRow
 from search_space.trial import FailureKind, Measurement, Progress
 
 VERSION_1 = Path(__file__).with_name("version_0001.sql")
@@ -42,7 +44,7 @@ def fill(url: str) -> None:
     """Two campaigns with everything that a campaign can hold."""
     with Store.create(url) as store:
         for name in ("alpha", "beta"):
-            note = {"words": ["ä", 1, 0.1, None, {"deep": True}]}
+            note: dict[str, Json] = {"words": ["ä", 1, 0.1, None, {"deep": True}]}
             store.add(
                 NewCampaign(name=name, seed=2**62, config=dict(note), config_hash="c", code_version="0.1")
             )
@@ -156,8 +158,7 @@ def test_what_arrives_otherwise_is_not_kept(new: Kinds, target: str, monkeypatch
     compare = copying._compare
 
     def tampered(out: Any, into: Any, *words: Any) -> None:
-        table = copying.MetricRow.__table__
-        into.execute(table.update().where(table.c.number == 4).values(value=0.7))
+        into.execute(update(MetricRow).where(MetricRow.number == 4).values(value=0.7))
         compare(out, into, *words)
 
     monkeypatch.setattr(copying, "_compare", tampered)

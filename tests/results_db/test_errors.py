@@ -25,7 +25,6 @@ from results_db.records import NewCampaign, NewTrial
 from results_db.store import Store
 from search_space.trial import Measurement
 
-
 SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
@@ -93,9 +92,9 @@ def test_an_unreadable_folder_is_one_line(tmp_path: Path, access: Callable[[str]
 
 
 def test_a_reader_cannot_write_and_a_writer_says_so(store: Store, address: str) -> None:
-    with Store.read(address) as reader, pytest.raises(StorageError, match="read-?only"):
+    with Store.read(address) as reader, pytest.raises(StorageError, match=r"read-?only"):
         reader.add(NewCampaign(name="beta", seed=0, config={}, config_hash="", code_version=""))
-    with Store.read(address) as reader, pytest.raises(StorageError, match="read-?only"):
+    with Store.read(address) as reader, pytest.raises(StorageError, match=r"read-?only"):
         reader.take("alpha")
     assert [campaign.name for campaign in store.campaigns()] == ["alpha"]
 

@@ -104,7 +104,7 @@ except LeaseLost as error:
 
 
 def driving(url: str, stops_at: int = 0) -> subprocess.Popen[str]:
-    """A driver of another host, as it says, which writes without a pause; it may stop itself in a transaction."""
+    """A driver of another host, as it says, which writes and writes; it may stop itself in a transaction."""
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVE, url, str(stops_at)], stdout=subprocess.PIPE, text=True
     )

@@ -81,8 +81,8 @@ def lived(engine: Any, template: Callable[..., str], new_trial: NewTrialFactory)
         (f"{NEW}) SELECT 1, 7, 'proposed', 'g', 'f', '{{}}', 1, 0, 1, proposed, started FROM trials WHERE number = 1", BEGINS),
         (f"{NEW}) SELECT 1, 7, 'running', 'g', 'f', '{{}}', 1, 0, 2, proposed, started FROM trials WHERE number = 1", BEGINS),
         (
-            f"{NEW}, ended, finish_order, reward) SELECT 1, 7, 'finished', 'g', 'f', '{{}}', 1, 0, 1, proposed, started,"
-            " ended, 4, 0.9 FROM trials WHERE number = 1",
+            (f"{NEW}, ended, finish_order, reward) SELECT 1, 7, 'finished', 'g', 'f', '{{}}', 1, 0, 1, proposed, started,"
+            " ended, 4, 0.9 FROM trials WHERE number = 1"),
             BEGINS,
         ),
         ("DELETE FROM trials WHERE number = 6", "trials are never deleted"),

@@ -109,7 +109,7 @@ def test_who_holds_it_locked_is_waited_for(
     with Store.open(address) as store:
         writer = store.take("alpha")
         lock = request.getfixturevalue("locked")
-        threading.Timer(1.0, lambda: lock.connection.dbapi_connection.rollback()).start()
+        threading.Timer(1.0, lock.connection.dbapi_connection.rollback).start()
         start = time.monotonic()
         work(writer, new_trial, 1, 1)
         assert time.monotonic() - start > 0.5  # it did wait

@@ -56,11 +56,15 @@ def _of_sqlite(connection: Connection) -> dict[str, object]:
 
 def _of_postgres(connection: Connection) -> dict[str, object]:
     queries = (
-        "SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE connamespace = 'public'::regnamespace",
+        (
+            "SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace"
+        ),
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-        "SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default,"
-        " character_maximum_length) FROM information_schema.columns WHERE table_schema = 'public'",
+        (
+            "SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default,"
+            " character_maximum_length) FROM information_schema.columns WHERE table_schema = 'public'"
+        ),
     )
     return {row[0]: row[1] for query in queries for row in connection.exec_driver_sql(query)}
 
@@ -144,7 +148,7 @@ def test_a_reader_leaves_an_older_file_as_it_is(old: Path) -> None:
     before = old.read_bytes()
     with Store.read(f"sqlite:///{old}") as store:
         assert [trial.number for trial in store.top("stored", 9)] in ([1, 3], [1, 4])
-        with pytest.raises(UnknownLabel, match="no rewards 'again'; there is: (none|by loss)"):
+        with pytest.raises(UnknownLabel, match=r"no rewards 'again'; there is: (none|by loss)"):
             store.rescored("stored", "again", 3)
     assert old.read_bytes() == before
 

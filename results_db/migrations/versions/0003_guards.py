@@ -1,6 +1,7 @@
 """Guards: the past of a campaign can't be changed, nor its states run backwards, by whatever hand.
 
-A campaign whose token is 0 was never driven: into it a copy may be loaded. From its first driver on all holds.
+A campaign whose token is 0 was never driven: into it a copy may be loaded. From its first driver on
+all holds.
 """
 
 from __future__ import annotations
@@ -142,19 +143,25 @@ def downgrade() -> None:
 def _sqlite(guard: Guard) -> list[str]:
     condition = guard.condition.replace(" IS DISTINCT FROM ", " IS NOT ")  # older versions know this only
     return [
-        f"CREATE TRIGGER guard_{guard.name} BEFORE {guard.event} ON {guard.table} WHEN {condition}"
-        f" BEGIN SELECT RAISE(ABORT, 'SpineNAS: {guard.message}'); END"
+        (
+            f"CREATE TRIGGER guard_{guard.name} BEFORE {guard.event} ON {guard.table} WHEN {condition}"
+            f" BEGIN SELECT RAISE(ABORT, 'SpineNAS: {guard.message}'); END"
+        )
     ]
 
 
 def _postgres(guard: Guard) -> list[str]:
     row = "OLD" if guard.event == "DELETE" else "NEW"
     return [
-        f"CREATE FUNCTION guard_{guard.name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        f" IF {guard.condition} THEN RAISE EXCEPTION '{guard.message}' USING ERRCODE = 'SN001'; END IF;"
-        f" RETURN {row}; END $$",
-        f"CREATE TRIGGER guard_{guard.name} BEFORE {guard.event} ON {guard.table}"
-        f" FOR EACH ROW EXECUTE FUNCTION guard_{guard.name}()",
+        (
+            f"CREATE FUNCTION guard_{guard.name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF {guard.condition} THEN RAISE EXCEPTION '{guard.message}' USING ERRCODE = 'SN001'; END IF;"
+            f" RETURN {row}; END $$"
+        ),
+        (
+            f"CREATE TRIGGER guard_{guard.name} BEFORE {guard.event} ON {guard.table}"
+            f" FOR EACH ROW EXECUTE FUNCTION guard_{guard.name}()"
+        ),
     ]
 
 

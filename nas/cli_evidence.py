@@ -1,0 +1,70 @@
+"""The commands that say how sure a result is: finalists, and random search beside a campaign."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
+]
+Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
+
+
+def finalists(
+    name: Name,
+    best: Annotated[int | None, typer.Option("--top", min=1, max=1000, help="How many of the best.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, max=100, help="Trainings of each.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Train nothing; print what is there.")] = False,
+    root: Root = None,
+) -> None:
+    """Train a campaign's best again with new seeds, judged by pictures that no reward came from."""
+    from nas import finalists as again
+    from nas import folder
+    from nas.config import FinalistsConfig
+    from nas.drive import drive_finalists
+    from nas.errors import Refusal
+
+    where = folder.root(root)
+    if not as_json:
+        defaults = FinalistsConfig()
+        wanted = FinalistsConfig(top=best or defaults.top, seeds=seeds or defaults.seeds)
+        drive_finalists(where, name, wanted if best or seeds else None)
+        return
+    found = again.standing(where, name)
+    if found is None:
+        raise Refusal(f"campaign {name!r} has no finalists yet; `nas finalists {name}` trains them")
+    typer.echo(json.dumps(again.finalist_facts(found), indent=2, allow_nan=False))
+
+
+def control(
+    name: Name,
+    report: Annotated[bool, typer.Option("--report", help="Train nothing; compare what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Train nothing; print JSON.")] = False,
+    root: Root = None,
+) -> None:
+    """Run random search with a campaign's budget, or go on with it, and compare the two."""
+    from rich.console import Console
+
+    from nas import folder
+    from nas.control import control_facts, print_control
+    from nas.drive import drive_control
+
+    where = folder.root(root)
+    if not report and not as_json:
+        drive_control(where, name)
+        return
+    facts = control_facts(where, name)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, allow_nan=False))
+    else:
+        print_control(Console(highlight=False), facts)
+
+
+def register(app: typer.Typer) -> None:
+    """Add them."""
+    app.command()(finalists)
+    app.command()(control)

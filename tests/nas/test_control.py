@@ -1,0 +1,91 @@
+"""The control arm: random search with a campaign's budget, and what is said of the two."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu
+
+from nas.config import load
+from nas.control import _best_of, prepare
+from nas.errors import Refusal
+from nas.launch import create, find
+from results_db.store import Store
+
+Written = Callable[..., Path]
+Nas = Callable[..., Any]
+
+
+def test_a_campaign_may_end_with_its_control(nas: Nas, written: Written, home: Path) -> None:
+    ran = nas("run", written({"control": True}))
+    assert ran.code == 0, ran.err
+    assert "small against random search" in ran.out
+    facts = json.loads(nas("control", "small", "--json").out)
+    rewards = {}
+    for name in ("small", "small.control"):
+        with Store.read(find(home, name)[0].database) as store:
+            rewards[name] = store.rewards(name)
+            trials = store.trials(name)
+        assert len(trials) == facts["trials"] == facts["control_trials"] == 8
+        assert any("parents" in trial.note for trial in trials) == (name == "small")
+    mine, theirs = rewards["small"], rewards["small.control"]
+    assert [row["trials"] for row in facts["rows"]] == [2, 4, 6, 8]
+    assert [row["best"] for row in facts["rows"]] == [max(mine[:look]) for look in (2, 4, 6, 8)]
+    p = mannwhitneyu(mine[4:], theirs, alternative="greater").pvalue
+    assert facts["later"] == pytest.approx(
+        {"median": np.median(mine[4:]), "control_median": np.median(theirs), "p": p}
+    )
+    assert facts["finalists"] is None
+
+
+def test_finalists_of_both_are_compared(nas: Nas, written: Written) -> None:
+    assert nas("run", written()).code == 0
+    assert nas("control", "small").code == 0
+    for name in ("small", "small.control"):
+        assert nas("finalists", name, "--top", 2, "--seeds", 2).code == 0
+    report = nas("control", "small", "--report")
+    assert "best finalist" in report.out
+    best = json.loads(nas("finalists", "small", "--json").out)["finalists"][0]
+    assert json.loads(nas("control", "small", "--json").out)["finalists"]["mean"] == best["mean"]
+
+
+def test_the_control_differs_by_its_controller_and_its_seeds_only(tmp_path: Path, written: Written) -> None:
+    config = load(written({"budget": {"trials": 5}, "warm_start": ["r0-sp53"]}))
+    create(config, tmp_path)
+    made = prepare(tmp_path, config.name)
+    assert prepare(tmp_path, config.name) == made
+    assert (made.controller.kind, made.warm_start, made.seed != config.seed) == ("random_search", (), True)
+    for same in ("space", "evaluator", "reward", "limits", "runner", "budget", "stopping", "failures"):
+        assert getattr(made, same) == getattr(config, same)
+    for arm in ("control", "finalists"):
+        with pytest.raises(Refusal, match="expected one that searches"):
+            prepare(tmp_path, f"{config.name}.{arm}")
+
+
+def test_the_best_of_random_draws_is_exact() -> None:
+    """Against all draws of three from four values, with replacement."""
+    values = (0.3, 0.1, 0.4, 0.2)
+    every = [max(draw) for draw in itertools.product(values, repeat=3)]
+    found = _best_of(values, 3)
+    assert found["control_best"] == pytest.approx(np.mean(every))
+    wanted = np.quantile(every, (0.025, 0.975), method="inverted_cdf")
+    assert found["control_range"] == pytest.approx(wanted.tolist())
+
+
+def test_nothing_to_compare_is_one_line(nas: Nas, written: Written) -> None:
+    assert nas("run", written()).code == 0
+    refused = nas("control", "small", "--report")
+    assert refused.code == 2
+    assert "no campaign 'small.control'" in refused.err
+
+
+def test_it_changes_no_hash(written: Written) -> None:
+    config = load(written())
+    assert dataclasses.replace(config, control=True).hash == config.hash
