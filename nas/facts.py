@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,7 +15,7 @@ from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
 from results_db.fence import Holder, process_start
-from results_db.records import AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
+from results_db.records import ENDED, AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
 from results_db.store import LEASE_SECONDS, Store
 from search_space.genome import Genome
 
@@ -26,30 +25,25 @@ RECENT: Final = 50
 
 def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict[str, Any]:
     """Where a campaign stands, whoever runs it."""
-    trials = store.trials(config.name)
-    counts = store.counts(config.name)
-    record = store.campaign(config.name)
-    ended = sorted(
-        (trial for trial in trials if trial.ended is not None), key=lambda trial: trial.finish_order or 0
-    )
-    driver = _driver(store.fence(config.name))
-    pace = _pace(ended)
-    left = config.budget.trials - len(ended)
-    best = store.top(config.name, 1)
+    found = store.summary(config.name, RECENT)
+    record, counts = found.campaign, found.counts
+    driver = _driver(found.fence)
+    pace = _pace(found.recent)
+    left = config.budget.trials - sum(counts[state] for state in ENDED)
     return {
         "name": config.name,
         "state": "finished" if left <= 0 else "running" if driver else "stopped",
         "budget": config.budget.trials,
         "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
-        "failures": _by_kind(trials),
-        "retried": sum(trial.attempt - 1 for trial in trials),
-        "best": _brief(best[0]) if best else None,
-        "rewards": list(store.rewards(config.name)),
+        "failures": {kind.value: count for kind, count in sorted(found.failures.items())},
+        "retried": found.attempts - sum(counts.values()),
+        "best": _brief(found.best) if found.best else None,
+        "rewards": list(found.rewards),
         "trials_per_hour": pace,
         "seconds_left": left / pace * 3600 if pace and driver and left > 0 else None,
         "driver": driver,
         "created": record.created.isoformat(),
-        "last_outcome": _iso(ended[-1].ended) if ended else None,
+        "last_outcome": _iso(found.recent[-1][1]) if found.recent else None,
         "seed": config.seed,
         "space": config.space.build().name,
         "controller": config.controller.kind,
@@ -195,13 +189,8 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
     }
 
 
-def _by_kind(trials: Iterable[TrialRecord]) -> dict[str, int]:
-    return dict(sorted(Counter(trial.failure.kind.value for trial in trials if trial.failure).items()))
-
-
-def _pace(ended: Sequence[TrialRecord]) -> float | None:
+def _pace(recent: Sequence[tuple[datetime, datetime]]) -> float | None:
     """Outcomes an hour over the latest ones, from the start of the first of them to the end of the last."""
-    recent = [(trial.started, trial.ended) for trial in ended[-RECENT:] if trial.ended is not None]
     if not recent:
         return None
     seconds = (recent[-1][1] - min(started for started, _ in recent)).total_seconds()

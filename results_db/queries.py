@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from results_db.records import AttemptRecord, MetricRecord, TrialRecord, TrialStatus
-from results_db.tables import AttemptRow, MetricRow, TrialRow
+from results_db.records import AttemptRecord, MetricRecord, Summary, TrialRecord, TrialStatus
+from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow
+from search_space.trial import FailureKind
 
 
 def trials(session: Session, campaign_id: int) -> tuple[TrialRecord, ...]:
@@ -58,6 +60,42 @@ def counts(session: Session, campaign_id: int) -> Mapping[TrialStatus, int]:
     )
     found = {row.status: row.total for row in session.execute(rows)}
     return {status: found.get(status, 0) for status in TrialStatus}
+
+
+def failures(session: Session, campaign_id: int) -> Mapping[FailureKind, int]:
+    """How many trials failed, by kind."""
+    rows = (
+        select(TrialRow.failure_kind, func.count().label("total"))
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FAILED)
+        .group_by(TrialRow.failure_kind)
+    )
+    return {row.failure_kind: row.total for row in session.execute(rows) if row.failure_kind is not None}
+
+
+def recent(session: Session, campaign_id: int, limit: int) -> tuple[tuple[datetime, datetime], ...]:
+    """When the trials that ended last were started and ended, oldest first."""
+    rows = (
+        select(TrialRow.started, TrialRow.ended)
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.finish_order.is_not(None))
+        .order_by(TrialRow.finish_order.desc())
+        .limit(limit)
+    )
+    return tuple((started, ended) for started, ended in session.execute(rows) if ended is not None)[::-1]
+
+
+def summary(session: Session, row: CampaignRow, latest: int) -> Summary:
+    """Where a campaign stands; `latest` outcomes are looked at one by one."""
+    attempts = select(func.count()).where(AttemptRow.campaign_id == row.id)
+    return Summary(
+        campaign=row.record(),
+        fence=row.fence(),
+        counts=counts(session, row.id),
+        failures=failures(session, row.id),
+        attempts=session.scalar(attempts) or 0,
+        recent=recent(session, row.id, latest),
+        best=next(iter(top(session, row.id, 1)), None),
+        rewards=rewards(session, row.id),
+    )
 
 
 def attempts(session: Session, campaign_id: int, number: int | None = None) -> tuple[AttemptRecord, ...]:

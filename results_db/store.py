@@ -23,6 +23,7 @@ from results_db.records import (
     Json,
     MetricRecord,
     NewCampaign,
+    Summary,
     TrialRecord,
     TrialStatus,
     WholeCampaign,
@@ -167,6 +168,12 @@ class Store:
         """Who drives the campaign; raises UnknownCampaign."""
         with self._campaign(name) as (_, row):
             return row.fence()
+
+    @patient
+    def summary(self, name: str, latest: int) -> Summary:
+        """Where a campaign stands, with its `latest` outcomes; quick, whatever its size."""
+        with self._campaign(name) as (session, row):
+            return queries.summary(session, row, latest)
 
     @patient
     def trials(self, name: str) -> tuple[TrialRecord, ...]:

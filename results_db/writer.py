@@ -14,10 +14,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Update, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from results_db import queries
@@ -273,8 +272,7 @@ class Writer:
             {**key, "name": name, "value": float(value) if math.isfinite(value) else None, "final": final}
             for name, value in metrics.items()
         ]
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(MetricRow)
+        statement = _insert(session)
         replaced = {"value": statement.excluded.value, "final": statement.excluded.final}
         known = [MetricRow.campaign_id, MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name]
         session.execute(statement.on_conflict_do_update(index_elements=known, set_=replaced), rows)
@@ -286,6 +284,18 @@ class Writer:
         return IllegalTransition(
             f"{self._name(trial.number)}: cannot {what}, it is {trial.status} at attempt {trial.attempt}"
         )
+
+
+def _insert(session: Session) -> Any:
+    """An insertion of metrics that can say what to do about those that are there, in the database's way."""
+    # imported here: PostgreSQL's dialect takes a moment, and the other one is mostly loaded already
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as for_postgresql
+
+        return for_postgresql(MetricRow)
+    from sqlalchemy.dialects.sqlite import insert as for_sqlite
+
+    return for_sqlite(MetricRow)
 
 
 def _plain(text: str) -> str:
