@@ -5,7 +5,8 @@
 Fills a database of each kind with a campaign of so many trials, each with so many progress metrics and a
 measurement; then takes the best and the median of ten of: the query behind `nas status` (one transaction,
 the database open), and the whole command as a process of its own, by the clock and in seconds of a core
-(`cpu`: what is left of it on a busy machine). PostgreSQL is the server that the tests run. Writes benchmarks/results/status_query.json.
+(`cpu`: what is left of it on a busy machine). PostgreSQL is the server that the tests run. Writes
+benchmarks/results/status_query.json.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ RULES = CampaignRules(
 )
 WRITES = ("reserve", "start", "observe", "finish", "stop", "fail", "give_back")
 
-FULL = pytest.mark.full
+FULL = [pytest.mark.full, pytest.mark.timeout(900)]
 
 pytestmark = pytest.mark.parametrize(
     "engine", ["sqlite", pytest.param("postgresql", marks=FULL)], indirect=True

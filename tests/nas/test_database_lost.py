@@ -27,7 +27,7 @@ from results_db.writer import Writer
 from search_space.catalog import space_by_name
 
 TRIALS = 4
-FULL = pytest.mark.full
+FULL = [pytest.mark.full, pytest.mark.timeout(900)]
 SPACE = space_by_name("spinenet-49")
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)

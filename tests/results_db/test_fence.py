@@ -20,6 +20,8 @@ from results_db.errors import CampaignBusy, DatabaseUnreachable, LeaseLost
 from results_db.fence import Holder, process_start
 from results_db.store import Store
 
+FULL = [pytest.mark.full, pytest.mark.timeout(900)]
+
 TAKE = """
 import sys, time
 from results_db.store import Store
@@ -117,7 +119,7 @@ def written(store: Store) -> tuple[object, ...]:
     return store.trials("alpha"), store.attempts("alpha"), store.metrics("alpha"), store.fence("alpha")
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=FULL)])
 def test_a_driver_that_was_stopped_and_overtaken_writes_nothing(
     engine: Any, fresh: str, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,11 +292,11 @@ def test_the_token_decides_even_while_the_clock_stands_still(
     assert not fence_module._swap(store._database, 1, seen, elsewhere())
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=FULL)])
 def test_of_several_takers_one_wins(store: Store, address: str, rounds: int) -> None:
     store.close()
     command = [sys.executable, "-c", RACE, address, str(rounds)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.split() == ["bbw"] * rounds
     with Store.open(address) as reopened:
