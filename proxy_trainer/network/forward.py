@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from proxy_trainer.network.declare import Weight
 from proxy_trainer.network.plan import Plan, apply
+from proxy_trainer.network.reshaping import reshaped
 from proxy_trainer.network.tensor_ops import Activation, TensorOps
 from proxy_trainer.network.weights import Layout, room, size
 
@@ -15,10 +16,17 @@ from proxy_trainer.network.weights import Layout, room, size
 def split(weights: tuple[Weight, ...], flat: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
     """The arrays of a flat vector, by step and name."""
     found: dict[str, dict[str, tf.Tensor]] = {}
-    parts = tf.split(flat, [room(weight) for weight in weights]) if weights else []
-    for weight, part in zip(weights, parts, strict=True):
-        filled = part if room(weight) == size(weight) else part[: size(weight)]
-        found.setdefault(weight.step, {})[weight.name] = tf.reshape(filled, weight.shape)
+    if not weights:
+        return found
+    # What pads an array to whole rows is a part of its own: slices cost more to trace.
+    padded = [[size(weight), room(weight) - size(weight)] for weight in weights]
+    parts = iter(tf.split(flat, [count for pair in padded for count in pair if count]))
+    for weight, (_, padding) in zip(weights, padded, strict=True):
+        part = next(parts)
+        array = part if len(weight.shape) == 1 else reshaped(part, tuple(weight.shape))
+        found.setdefault(weight.step, {})[weight.name] = array
+        if padding:
+            next(parts)
     return found
 
 
