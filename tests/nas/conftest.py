@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 import socket
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,20 @@ def ray_session() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def forge() -> Callable[[Path, str], None]:
+    """Changes what a campaign's file says has happened: takes its guards away, and puts them back."""
+
+    def change(file: Path, statements: str) -> None:
+        with closing(sqlite3.connect(file)) as database:
+            guards = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            away = "".join(f"DROP TRIGGER {name};" for name, _ in guards)
+            back = "".join(f"{sql};" for _, sql in guards)
+            database.executescript(f"{away}{statements};{back}")
+
+    return change
 
 
 @pytest.fixture
