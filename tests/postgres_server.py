@@ -113,7 +113,8 @@ def _binaries() -> Path:
 
 def main() -> None:
     """Serve until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for whoever started this; its end is ours
+        signal.signal(number, signal.SIG_IGN)
     server = Server()
     try:
         server.start()
