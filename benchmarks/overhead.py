@@ -18,7 +18,8 @@ from statistics import median
 
 from benchmarks.record import write
 from controller.regularized_evolution import RegularizedEvolutionConfig
-from nas.config import Budget, CampaignConfig
+from nas.budget import Budget
+from nas.config import CampaignConfig
 from nas.launch import create, driving, run
 from nas.runners.options import RayOptions
 from nas.space_config import SpaceConfig

@@ -24,7 +24,8 @@ import numpy as np
 
 from benchmarks.record import write
 from controller.listed import ListedConfig
-from nas.config import Budget, CampaignConfig, load
+from nas.budget import Budget
+from nas.config import CampaignConfig, load
 from nas.launch import create, driving, run
 from nas.runners.options import RayOptions
 from nas.space_config import SpaceConfig

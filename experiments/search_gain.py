@@ -26,7 +26,8 @@ from controller.config import ControllerConfig, resolved
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.random_search import RandomSearchConfig
 from nas import finalists
-from nas.config import Budget, CampaignConfig, FinalistsConfig, load
+from nas.budget import Budget
+from nas.config import CampaignConfig, FinalistsConfig, load
 from nas.drive import drive
 from nas.launch import create
 

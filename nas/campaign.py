@@ -10,12 +10,14 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, Protocol
 
 import numpy as np
 
 from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
+from nas.budget import Account, uses
 from nas.objectives import values
 from nas.reward import NoReward, NotFinite, reward
 from nas.rules import CampaignRules
@@ -90,13 +92,21 @@ class Campaign(Generic[G]):
         self._best: tuple[float, TrialRecord] | None = None
         self._failures: Counter[FailureKind] = Counter()
         self._retried: Counter[FailureKind] = Counter()
+        self._account = Account(rules.limits, ())
         self._replay()
         self._told_before, self._failures_before = self._told, self._failures.copy()
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do: `propose` would say Done."""
-        return not self._in_flight and self._told >= self._rules.trials
+        if any(trial.running for trial in self._in_flight.values()):
+            return False
+        return (not self._in_flight and self._told >= self._rules.trials) or not self._has_room()
+
+    @property
+    def seconds_left(self) -> float:
+        """For how long what runs now may go on before a hard limit is reached; inf without limits."""
+        return self._account.seconds_left(datetime.now(UTC))
 
     def propose(self, worker: str = "") -> Assignment | Wait | Done:
         """Hand out the next attempt, storing it first; `worker` says who gets it.
@@ -107,6 +117,8 @@ class Campaign(Generic[G]):
         number = self._told + len(self._in_flight) + 1
         if waiting is None and number > self._rules.trials:
             return Wait() if self._in_flight else Done()
+        if not self._has_room():
+            return Wait() if any(trial.running for trial in self._in_flight.values()) else Done()
         self._check_failures()
         return (
             self._hand_out_new(number, worker) if waiting is None else self._hand_out_again(waiting, worker)
@@ -146,6 +158,13 @@ class Campaign(Generic[G]):
             stored = self._writer.finish(number, attempt, measurement, value)
             self._end(stored, trial.pending, measurement.metrics)
 
+    def give_back(self) -> None:
+        """Put what runs now back in line, to be handed out first by whoever drives the campaign next."""
+        for number, trial in self._in_flight.items():
+            if trial.running:
+                trial.record = self._writer.give_back(number, trial.record.attempt, None)
+                self._stands_still(trial)
+
     def beat(self) -> None:
         """Give a sign of life; cheap enough to be called at every turn of a loop."""
         self._writer.beat()
@@ -172,6 +191,8 @@ class Campaign(Generic[G]):
             failures=dict(self._failures),
             retried=dict(self._retried),
             created=self._writer.campaign.created,
+            uses=uses(self._rules.limits, self._account.spent(datetime.now(UTC))),
+            spent=not self._has_room(),
         )
 
     def _replay(self) -> None:
@@ -183,7 +204,9 @@ class Campaign(Generic[G]):
         for trial in trials.values():
             if trial.finish_order is None:
                 self._in_flight[trial.number] = _InFlight(trial, self._pending(trial), running=False)
-        for attempt in self._writer.attempts():
+        attempts = self._writer.attempts()
+        self._account = Account(self._rules.limits, ((each.started, each.ended) for each in attempts))
+        for attempt in attempts:
             trial = trials[attempt.number]
             if attempt.failure is None or (trial.failure is not None and attempt.attempt == trial.attempt):
                 continue
@@ -235,12 +258,21 @@ class Campaign(Generic[G]):
         )
         stored = self._writer.reserve(new, worker)
         self._in_flight[number] = _InFlight(stored, self._pending(stored), running=True)
+        self._account.begin(number, stored.started)
         return self._assignment(stored)
 
     def _hand_out_again(self, trial: _InFlight[G], worker: str) -> Assignment:
         trial.record = self._writer.start(trial.record.number, trial.record.attempt + 1, worker)
         trial.running = True
+        self._account.begin(trial.record.number, trial.record.started)
         return self._assignment(trial.record)
+
+    def _has_room(self) -> bool:
+        return self._account.has_room(datetime.now(UTC))
+
+    def _stands_still(self, trial: _InFlight[G]) -> None:
+        trial.running = False
+        self._account.end(trial.record.number, datetime.now(UTC))
 
     def _assignment(self, trial: TrialRecord) -> Assignment:
         return Assignment(
@@ -269,7 +301,7 @@ class Campaign(Generic[G]):
             self._end(self._writer.fail(number, attempt, failure), trial.pending, {})
             return
         trial.record = self._writer.give_back(number, attempt, failure)
-        trial.running = False
+        self._stands_still(trial)
         trial.failures[kind] += 1
         self._retried[kind] += 1
         if kind is FailureKind.DATA:
@@ -277,6 +309,7 @@ class Campaign(Generic[G]):
 
     def _end(self, stored: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
         del self._in_flight[stored.number]
+        self._account.end(stored.number, stored.ended or datetime.now(UTC))
         self._tell(stored, pending, metrics)
 
     def _tell(self, trial: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
@@ -285,6 +318,7 @@ class Campaign(Generic[G]):
             if self._best is None or trial.reward > self._best[0]:
                 self._best = (trial.reward, trial)
             self._rewards.append(trial.reward)
+            self._account.finished((trial.ended or trial.started) - trial.started)
             result = values(self._rules.objectives, metrics) or (trial.reward,)
             self._controller.tell(Outcome(pending.number, pending.genome, pending.note, result))
         elif trial.status is TrialStatus.STOPPED and self._rungs is not None:

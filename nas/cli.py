@@ -266,18 +266,19 @@ def main() -> None:
 
 def _explain(error: Exception) -> NoReturn:
     from nas.errors import expected
+    from nas.redaction import one_line, without_passwords
 
     message = getattr(error, "format_message", error.__str__)()
     usage = hasattr(error, "format_message")  # of Typer's own errors
     if usage or isinstance(error, (*expected(), OSError)):
         if isinstance(error, OSError) and error.strerror:
             message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        line = " ".join(str(message).split()) or type(error).__name__
+        line = without_passwords(one_line(str(message))) or type(error).__name__
         typer.echo(f"nas: {line}", err=True)
         sys.exit(BAD_INPUT)
     with tempfile.NamedTemporaryFile(
         "w", prefix="nas-error-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        traceback.print_exception(error, file=file)
+        file.write(without_passwords("".join(traceback.format_exception(error))))
     typer.echo(f"nas: unexpected {type(error).__name__}; the details are in {file.name}", err=True)
     sys.exit(1)

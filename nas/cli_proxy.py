@@ -19,6 +19,9 @@ def _group() -> None:
 @app.command()
 def study(
     config: Annotated[Path, typer.Argument(help="A study's config, in YAML.", show_default=False)],
+    arm: Annotated[
+        list[str] | None, typer.Option("--arm", help="Train this arm only; may be given several times.")
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Train nothing: report what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     root: Annotated[
@@ -38,7 +41,10 @@ def study(
     loaded = load(config)
     where = folder.root(root)
     if not report:
-        run_study(loaded, where, go_on=f"nas proxy study {config}")
+        run_study(loaded, where, go_on=f"nas proxy study {config}", arms=arm or ())
+        if arm:
+            typer.echo(f"see what is there with  nas proxy study {config} --report")
+            return
     trained = tables(loaded, where)
     facts = study_facts(loaded.texts(), trained)
     facts["untrained"] = [name for name in loaded.arms if name not in trained]

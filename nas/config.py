@@ -16,6 +16,7 @@ from pydantic import Field
 from controller.config import ControllerConfig, resolved
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.listed import ListedConfig
+from nas.budget import Budget
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME
@@ -34,19 +35,6 @@ from search_space.trial import FailureKind
 
 LATER: Final = ("control", "limits", "objectives", "warm_start")
 """Keys that came after the first campaigns: left out where they say nothing, so that hashes stay."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """When a campaign ends."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    trials: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.trials <= 10_000_000:
-            raise ValueError(f"trials={self.trials}, expected 1 to 10000000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +120,7 @@ class CampaignConfig:
         if isinstance(self.controller, ListedConfig):
             self._check_listed(self.controller)
         check_starts(self.warm_start, self.budget.trials, self.space.build(), self.limits)
+        self.budget.limits(self.runner.cpus_per_worker, self.runner.gpus_per_worker)  # raises
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
 
@@ -180,6 +169,7 @@ class CampaignConfig:
         """The part that the state machine reads."""
         return CampaignRules(
             trials=self.budget.trials,
+            limits=self.budget.limits(self.runner.cpus_per_worker, self.runner.gpus_per_worker),
             reward=self.reward,
             objectives=self.objectives,
             stopping=self.stopping,
@@ -192,6 +182,7 @@ class CampaignConfig:
         """The resolved config, without the database's address."""
         whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
         del whole["database"]
+        whole["budget"] = {key: value for key, value in whole["budget"].items() if value is not None}
         if whole["controller"].get("contenders", 0) is None:
             del whole["controller"]["contenders"]  # as before there were any
         return {key: value for key, value in whole.items() if value or key not in LATER}

@@ -14,7 +14,7 @@ from search_space.family import FAMILY, Member
 from search_space.genome import Genome
 from search_space.scaling import Scaling
 from search_space.spec import read_spec
-from search_space.vertex import genome_from_vertex
+from search_space.vertex import read_vertex
 
 DEFAULT: Final = Member(genome="", scaling=Scaling(), head=Head(), input_size=640)
 """SpineNet-49's scaling."""
@@ -70,8 +70,7 @@ def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
     if "|" in words:
         return _built("genome", Genome.from_text(words), DEFAULT)
     if Path(words).is_file() and Path(words).suffix.lower() == ".json":
-        text = Path(words).read_text(encoding="utf-8")
-        return _built(Path(words).name, genome_from_vertex(text, words), DEFAULT)
+        return _built(Path(words).name, read_vertex(Path(words)), DEFAULT)
     if Path(words).is_file():
         spec = read_spec(Path(words))
         size = spec.expected.input_size if spec.expected is not None else DEFAULT.input_size

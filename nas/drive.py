@@ -7,26 +7,27 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from nas import control, engine_noise, facts, finalists, launch, progress
+from nas import control, engine_noise, facts, finalists, interrupts, launch, progress
 from nas.config import FinalistsConfig
 from nas.errors import INTERRUPTED
 from nas.report import print_end
 
 
 def drive(root: Path, name: str, go_on: str) -> None:
-    """Run a campaign that exists and show it; after Ctrl-C say that `go_on` goes on with it."""
+    """Run a campaign that exists and show it; when asked to stop, say that `go_on` goes on with it."""
     place, config = launch.find(root, name)
-    with launch.driving(place, config) as driven:
-        try:
+    try:
+        with interrupts.heeded() as asked, launch.driving(place, config) as driven:
             with (
                 engine_noise.moved_to(place.log) as terminal,
-                progress.shown(driven.campaign, terminal, str(place.path)) as view,
+                progress.shown(driven.campaign, terminal, str(place.path), asked) as view,
             ):
-                launch.run(driven, view)
-        except KeyboardInterrupt:
-            typer.echo(f"stopped; go on with: {go_on}", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        print_end(Console(highlight=False), name, facts.top(driven.store, name, 5))
+                launch.run(driven, view, asked)
+            console = Console(highlight=False)
+            print_end(console, name, driven.campaign.snapshot(), facts.top(driven.store, name, 5))
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on with: {go_on}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def drive_finalists(root: Path, name: str, wanted: FinalistsConfig | None) -> None:

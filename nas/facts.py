@@ -11,6 +11,7 @@ import numpy as np
 
 from controller.dominance import first_front
 from nas import ranking
+from nas.budget import Account, Use, uses
 from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
@@ -29,10 +30,15 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     record, counts = found.campaign, found.counts
     driver = _driver(found.fence)
     pace = _pace(found.recent)
-    left = config.budget.trials - sum(counts[state] for state in ENDED)
+    done = sum(counts[state] for state in ENDED)
+    left = config.budget.trials - done
+    limits = config.rules.limits
+    used, full = _spending(store, config, driver) if limits else ((), False)
+    forecast = _forecast(used, done, left, pace) if left > 0 and not full else None
+    trials_last = left / pace * 3600 if pace else None
     return {
         "name": config.name,
-        "state": "finished" if left <= 0 else "running" if driver else "stopped",
+        "state": "finished" if left <= 0 else "running" if driver else "budget spent" if full else "stopped",
         "budget": config.budget.trials,
         "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
         "failures": {kind.value: count for kind, count in sorted(found.failures.items())},
@@ -40,7 +46,14 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
         "best": _brief(found.best) if found.best else None,
         "rewards": list(found.rewards),
         "trials_per_hour": pace,
-        "seconds_left": left / pace * 3600 if pace and driver and left > 0 else None,
+        "seconds_left": (forecast["seconds_left"] if forecast else trials_last)
+        if driver and left > 0
+        else None,
+        "limits": [
+            {"limit": use.word, "used": use.used, "most": use.most, "seconds_left": use.seconds_left}
+            for use in used
+        ],
+        "forecast": forecast,
         "driver": driver,
         "created": record.created.isoformat(),
         "last_outcome": _iso(found.recent[-1][1]) if found.recent else None,
@@ -52,6 +65,29 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
         "code_version": record.code_version,
         "folder": str(folder.path),
     }
+
+
+def _spending(store: Store, config: CampaignConfig, alive: object) -> tuple[tuple[Use, ...], bool]:
+    """How much of each hard limit is used, and whether none has room for another trial."""
+    limits, moment = config.rules.limits, datetime.now(UTC)
+    # Of a dead driver's trials nobody knows how long they ran after its last sign of life.
+    until = moment if alive else store.fence(config.name).beat or datetime.min.replace(tzinfo=UTC)
+    stored = [(each.started, max(each.started, each.ended or until)) for each in store.attempts(config.name)]
+    account = Account(limits, stored)
+    for trial in store.trials(config.name):
+        if trial.ended is not None and trial.reward is not None:
+            account.finished(trial.ended - trial.started)
+    return uses(limits, account.spent(moment)), not account.has_room(moment)
+
+
+def _forecast(used: Sequence[Use], done: int, left: int, pace: float | None) -> dict[str, Any] | None:
+    """What ends the campaign, in how many seconds of running, after how many trials; None while unknown."""
+    lasts = {use.word: use.seconds_left for use in used if use.seconds_left is not None}
+    if not pace or not lasts:
+        return None
+    lasts["trials"] = left / pace * 3600
+    first = min(lasts, key=lasts.__getitem__)
+    return {"limit": first, "seconds_left": lasts[first], "trials": done + int(lasts[first] * pace / 3600)}
 
 
 def top(store: Store, name: str, limit: int, label: str | None = None) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,8 @@ from rich.table import Table
 from controller.listed import ListedConfig
 from nas import folder as folders
 from nas import ranking
-from nas.config import Budget, CampaignConfig, FailureConfig, FinalistsConfig
+from nas.budget import spent
+from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
 from nas.launch import create, find
 from proxy_trainer.config import ProxyConfig
@@ -62,8 +64,14 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     wanted = wanted or config.finalists or FinalistsConfig()
     with Store.read(place.database) as store:
         best = [each.trial for each in ranking.best(store, name, wanted.top)]
+        attempts = store.attempts(name)
     if not best:
         raise Refusal(f"campaign {name!r} has no finished trial yet: no finalists")
+    gone = spent(((each.started, each.ended) for each in attempts), datetime.now(UTC))
+    try:
+        budget = config.budget.rest(len(best) * wanted.seeds, config.rules.limits, gone)
+    except ValueError as error:
+        raise Refusal(f"campaign {name!r}: its budget is spent ({error}): no finalists") from error
     evaluator = config.evaluator
     if isinstance(evaluator, ProxyConfig):
         try:
@@ -76,7 +84,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         seed=config.seed + 2**32,  # seeds that no trial of the campaign had
         controller=ListedConfig(genomes=tuple(trial.genome for trial in best)),
         evaluator=evaluator,
-        budget=Budget(trials=len(best) * wanted.seeds),
+        budget=budget,
         warm_start=(),  # they are listed now
         stopping=None,
         finalists=None,

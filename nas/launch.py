@@ -17,13 +17,14 @@ from nas.config import CampaignConfig, from_json
 from nas.controllers import controller_of
 from nas.evaluators import MakeEvaluator
 from nas.folder import CampaignFolder, FolderError
+from nas.interrupts import Interruptible, Interrupts, TimeUp
 from nas.runners.options import RayOptions, SerialOptions
 from nas.validation import Refused
 from nas.warm_start import looked_up
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.splits import SplitRecord
 from proxy_trainer.provenance import code_version, versions
-from results_db.errors import CampaignExists
+from results_db.errors import CampaignExists, StorageError
 from results_db.records import ENDED, NewCampaign
 from results_db.store import Store
 from search_space.genome import Genome
@@ -131,14 +132,30 @@ def _check_data(store: Store, config: CampaignConfig, cache: Path) -> None:
         )
 
 
-def run(drive: Drive, tick: Callable[[], None]) -> None:
+def run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts | None = None) -> None:
     """Run a campaign to its end with the runner of its config; `tick` is called now and then.
 
-    Raises TooManyFailures, DataFailure, RunnerError.
+    Its end is also when a hard limit of its budget is reached. Whatever ends it early, trials that were
+    running are given back. Raises KeyboardInterrupt when asked to stop, TooManyFailures, DataFailure,
+    RunnerError.
     """
-    config, folder = drive.config, drive.folder
     if drive.campaign.finished:  # nothing to run, so no engine is started
         return
+    interrupts = interrupts or Interrupts()
+    try:
+        with interrupts.noted():
+            _run(drive, tick, interrupts)
+    except TimeUp:
+        drive.campaign.give_back()
+    except StorageError:  # nothing can be written any more
+        raise
+    except BaseException:
+        drive.campaign.give_back()
+        raise
+
+
+def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None:
+    campaign, config, folder = drive.campaign, drive.config, drive.folder
     make_evaluator = MakeEvaluator(
         config.evaluator,
         folder.cache,
@@ -151,21 +168,28 @@ def run(drive: Drive, tick: Callable[[], None]) -> None:
 
     def tidy_tick() -> None:
         nonlocal finished
-        before, finished = finished, len(drive.campaign.snapshot().rewards)
+        before, finished = finished, len(campaign.snapshot().rewards)
         if finished != before:
             keep_best_weights(drive)
         tick()
+        out_of_budget = campaign.seconds_left <= 0
+        if interrupts.asked or out_of_budget:
+            campaign.give_back()  # before the workers are ended, which takes Ray some seconds
+        interrupts.check()
+        if out_of_budget:
+            raise TimeUp
 
     try:
         match config.runner:
             case SerialOptions():
                 from nas.runners import serial
 
-                serial.run(drive.campaign, make_evaluator(), tidy_tick)
+                evaluator = Interruptible(make_evaluator(), interrupts, lambda: campaign.seconds_left)
+                serial.run(campaign, evaluator, tidy_tick)
             case RayOptions():
                 from nas.runners import ray
 
-                ray.run(drive.campaign, make_evaluator, config.runner, tidy_tick, folder.log)
+                ray.run(campaign, make_evaluator, config.runner, tidy_tick, folder.log)
             case _:
                 assert_never(config.runner)
     except TooManyFailures as error:

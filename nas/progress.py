@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.campaign import Campaign
-from nas.snapshot import Snapshot
+from nas.interrupts import Interrupts
+from nas.snapshot import Snapshot, ended
 from nas.terminal import duration, reward, shortened, sparkline
-from results_db.records import TrialStatus
 
 REFRESHES_A_SECOND: Final = 2
 
@@ -45,23 +45,18 @@ class Pace:
         if self.began is None or done == self.before or now <= self.began:
             return 0.0, None
         rate = (done - self.before) / (now - self.began)
-        return rate * 3600, (snapshot.budget - done) / rate
-
-
-def ended(snapshot: Snapshot) -> int:
-    """How many trials have ended, in whatever way."""
-    states = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
-    return sum(snapshot.counts.get(state, 0) for state in states)
+        lasts = [use.seconds_left for use in snapshot.uses if use.seconds_left is not None]
+        return rate * 3600, min([(snapshot.budget - done) / rate, *lasts])
 
 
 @contextmanager
-def shown(campaign: Campaign[Any], terminal: TextIO, folder: str) -> Iterator[View]:
+def shown(campaign: Campaign[Any], terminal: TextIO, folder: str, interrupts: Interrupts) -> Iterator[View]:
     """The view that suits `terminal`, for as long as the campaign runs."""
     console = Console(file=terminal)
     if not console.is_terminal:
         yield _Lines(campaign, console)
         return
-    panel = _Panel(campaign, folder)
+    panel = _Panel(campaign, folder, interrupts)
     # Drawn by a thread, from the latest snapshot: it goes on while Ray starts or a long step is computed.
     with Live(
         get_renderable=panel.drawn,
@@ -97,14 +92,16 @@ class _Lines:
                 parts.append(f"last {reward(snapshot.rewards[-1])}")
             if left is not None:
                 parts.append(f"{rate:.0f} an hour, {duration(left)} left")
+            parts.extend(map(str, snapshot.uses))
             self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
         self._seen = done
 
 
 class _Panel:
-    def __init__(self, campaign: Campaign[Any], folder: str) -> None:
+    def __init__(self, campaign: Campaign[Any], folder: str, interrupts: Interrupts) -> None:
         self._campaign = campaign
         self._folder = folder
+        self._interrupts = interrupts
         self._pace = Pace()
         self._began = time.monotonic()
         self()
@@ -116,7 +113,10 @@ class _Panel:
     def drawn(self) -> Group:
         head = Text.assemble((self._snapshot.name, "bold"), (f"  in {self._folder}", "dim"))
         elapsed = time.monotonic() - self._began
-        return Group(head, Body(self._snapshot, self._rate, self._left, elapsed))
+        body = Body(self._snapshot, self._rate, self._left, elapsed)
+        if not self._interrupts.asked:
+            return Group(head, body)
+        return Group(head, body, Text("stopping; Ctrl-C again ends at once", "yellow"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,8 @@ class Body:
             low, high = min(self.snapshot.rewards), max(self.snapshot.rewards)
             line = sparkline(self.snapshot.rewards, min(60, width - 20))
             table.add_row("rewards", Text.assemble((line, "green"), (f"  {low:.3f} to {high:.3f}", "dim")))
+        for use in self.snapshot.uses:
+            table.add_row("budget", str(use))
         table.add_row("pace", self._time())
         yield table
 

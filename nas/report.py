@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.facts import age
+from nas.snapshot import Snapshot, ended
 from nas.terminal import duration, reward, shortened, sparkline
 
 COLUMNS: Final = ("AP50", "AP75", "loss")
 """Metrics that the table of the best shows beside the reward, where a campaign has them."""
 
-_STATE: Final = {"finished": "green", "running": "yellow", "stopped": "dim"}
+_STATE: Final = {"finished": "green", "running": "yellow", "stopped": "dim", "budget spent": "magenta"}
 
 
 def print_status(console: Console, facts: dict[str, Any]) -> None:
@@ -38,6 +39,12 @@ def print_status(console: Console, facts: dict[str, Any]) -> None:
         low, high = min(facts["rewards"]), max(facts["rewards"])
         line = sparkline(facts["rewards"], min(60, console.width - 34))
         table.add_row("rewards", Text.assemble((line, "green"), (f"  {low:.3f} to {high:.3f}", "dim")))
+    for number, limit in enumerate(facts["limits"]):
+        table.add_row("" if number else "budget", _limit(limit))
+    if facts["forecast"]:
+        end = facts["forecast"]
+        text = f"{_word(end['limit'])} end it in {duration(end['seconds_left'])}"
+        table.add_row("forecast", f"{text}, after {end['trials']} of {budget} trials")
     if facts["trials_per_hour"]:
         left = f", {duration(facts['seconds_left'])} left" if facts["seconds_left"] else ""
         table.add_row("pace", f"{facts['trials_per_hour']:.0f} trials an hour{left}")
@@ -85,9 +92,14 @@ def print_front(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> 
     console.print(table)
 
 
-def print_end(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """The end of a campaign: its best, and what to type next."""
+def print_end(console: Console, name: str, snapshot: Snapshot, rows: Sequence[dict[str, Any]]) -> None:
+    """The end of a campaign: what ended it, its best, and what to type next."""
     console.print()
+    done = ended(snapshot)
+    if snapshot.spent and done < snapshot.budget:
+        gone = ", ".join(map(str, snapshot.uses))
+        text = f"budget spent after {done} of {snapshot.budget} trials: {gone} (docs/guide.md: Budgets)"
+        console.print(text, soft_wrap=True)
     print_top(console, name, rows)
     if rows:
         console.print(f"\n[dim]see more with[/]   nas top {name}", highlight=False)
@@ -149,6 +161,14 @@ def _counted(facts: dict[str, Any], done: int) -> Text:
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in facts["failures"].items())
         text.append(f", {counts['failed']} failed ({kinds})", style="red")
     return text
+
+
+def _limit(limit: dict[str, Any]) -> str:
+    return f"{limit['used']:.3g} of {limit['most']:g} {_word(limit['limit'])}"
+
+
+def _word(limit: str) -> str:
+    return limit.replace("_", "-")
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nas.budget import Limit
 from nas.objectives import Objective
 from nas.reward_config import PlainReward, RewardConfig
 from nas.stopping import HalvingConfig
@@ -15,13 +16,14 @@ from search_space.trial import FailureKind
 class CampaignRules:
     """What decides how a campaign goes on: part of its config.
 
-    `trials` is the budget. The controller is told the `objectives`, or the reward where there are none.
-    `retries` says how often a trial is tried again after each kind of
-    failure (0 where it says nothing). The campaign stops when more than `failure_share` of the ended
-    trials failed, `min_failures` at least.
+    `trials` and the hard `limits` are the budget. The controller is told the `objectives`, or the reward
+    where there are none. `retries` says how often a trial is tried again after each kind of failure (0
+    where it says nothing). The campaign stops when more than `failure_share` of the ended trials failed,
+    `min_failures` at least.
     """
 
     trials: int
+    limits: tuple[Limit, ...] = ()
     reward: RewardConfig = field(default_factory=PlainReward)
     objectives: tuple[Objective, ...] = ()
     retries: Mapping[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})

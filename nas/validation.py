@@ -43,8 +43,13 @@ class Refused(ValueError):
 
 def dotted(keys: Keys) -> str:
     """A path of keys as people write it: `splits.train`, `offsets[2]`."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{_word(key)}" for key in keys)
     return text.removeprefix(".")
+
+
+def _word(key: str) -> str:
+    """A key as it stands, unless that would be more than a line."""
+    return key if key.isprintable() and len(key) <= _SHOWN else _shown(key)
 
 
 def validate(kind: type[T], data: Any) -> T:

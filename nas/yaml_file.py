@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 
 MAX_BYTES: Final = 1_000_000
+PLAIN: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class YamlError(ValueError):
@@ -93,6 +94,8 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
 def _plain(
     loader: _Loader, node: yaml.Node, keys: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]
 ) -> Any:
+    if isinstance(node, yaml.CollectionNode) and node.tag not in PLAIN:
+        raise yaml.MarkedYAMLError(problem=f"tag {node.tag!r} is not allowed", problem_mark=node.start_mark)
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, keys, lines)
     if isinstance(node, yaml.SequenceNode):

@@ -63,6 +63,6 @@ def save_keras(plan: Plan, arrays: Arrays, size: int, path: Path) -> None:
 
 def run_keras(path: Path, images: NDArray[np.float32]) -> tuple[int, dict[str, NDArray[np.float32]]]:
     """Load a `.keras` file: its trained parameters, and its endpoints on normalised images."""
-    model: Any = keras.models.load_model(path)
+    model: Any = keras.models.load_model(path, safe_mode=True)
     parameters = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     return parameters, {name: np.asarray(value) for name, value in model(images, training=False).items()}

@@ -66,6 +66,10 @@ class Database:
             raise self.typed(error) from error
         except _NotJson as error:  # SQLAlchemy wraps it for some databases only
             raise StorageError(f"{self.where}: {error}") from error
+        except StorageError:
+            raise
+        except (LookupError, ValueError) as error:  # from SQLAlchemy's own reading of values
+            raise NotADatabase(f"{self.where}: holds what no SpineNAS wrote: {_line(error)}") from error
 
     def typed(self, error: SQLAlchemyError) -> StorageError:
         """The error as one of ours."""

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psutil
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from results_db.database import Database
 from results_db.errors import CampaignBusy
-from results_db.records import FenceRecord
-from results_db.tables import CampaignRow, now
+from results_db.records import FenceRecord, TrialStatus
+from results_db.tables import AttemptRow, CampaignRow, TrialRow, now
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,28 @@ def _swap(database: Database, campaign_id: int, seen: FenceRecord, me: Holder) -
             )
             .returning(CampaignRow.id)
         )
-        return swapped.first() is not None
+        if swapped.first() is None:
+            return False
+        _end_cut_off(session, campaign_id, seen)
+        return True
+
+
+def _end_cut_off(session: Session, campaign_id: int, seen: FenceRecord) -> None:
+    """The attempts that a dead driver left open ended with its last sign of life, as far as anybody knows."""
+    if seen.beat is None:
+        return
+    open_ones = (
+        select(AttemptRow)
+        .join(
+            TrialRow,
+            (TrialRow.campaign_id == AttemptRow.campaign_id) & (TrialRow.number == AttemptRow.number),
+        )
+        .where(AttemptRow.campaign_id == campaign_id, AttemptRow.ended.is_(None))
+        .where(TrialRow.status == TrialStatus.RUNNING, TrialRow.attempt == AttemptRow.attempt)
+    )
+    for attempt in session.scalars(open_ones):
+        attempt.ended = max(attempt.started, seen.beat)
+        attempt.seconds = (attempt.ended - attempt.started).total_seconds()
 
 
 def _busy(name: str, fence: FenceRecord) -> CampaignBusy:

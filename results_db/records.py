@@ -117,6 +117,9 @@ class TrialRecord(NewTrial):
 class AttemptRecord:
     """One attempt at a trial. Without an end it is either under way or was cut off with its driver.
 
+    A cut-off one gets its end when the next driver takes over: the last sign of life of the dead one. An
+    attempt that ended without a failure before its trial did was given back, or cut off.
+
     `seconds` is from hand-out to result on the driver's clock; `provenance` comes from the worker.
     """
 

@@ -168,13 +168,13 @@ class Writer:
             return trial.record()
 
     @patient
-    def give_back(self, number: int, attempt: int, failure: Failure) -> TrialRecord:
-        """End the attempt but not the trial, which waits to be handed out again."""
+    def give_back(self, number: int, attempt: int, failure: Failure | None) -> TrialRecord:
+        """End the attempt but not the trial, which waits to be handed out again; None: nothing had failed."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.PROPOSED:
                 return trial.record()
-            self._end_attempt(session, trial, attempt, moment, failure)
+            self._end_attempt(session, trial, attempt, moment, failure or {})
             trial.status = TrialStatus.PROPOSED
             return trial.record()
 

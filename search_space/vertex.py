@@ -7,6 +7,7 @@ specs that it evaluates to. Names of types (`_type`) are ignored and nothing is 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -38,6 +39,16 @@ class _Call(BaseModel):
 
 
 _BLOCKS: Final = TypeAdapter(list[_Choice])
+
+
+def read_vertex(path: Path) -> Genome:
+    """The genome of a file that Vertex NAS wrote. Raises InvalidSpec, OSError."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    try:
+        return genome_from_vertex(data.decode("utf-8"), path.name)
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(f"{path.name}: byte {error.start} is not UTF-8 text") from None
 
 
 def genome_from_vertex(text: str, source: str = "json") -> Genome:

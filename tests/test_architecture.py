@@ -20,7 +20,9 @@ ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("nas", "controller", "proxy_trainer", "results_db", "search_space")
 
 MAX_FILE_LINES: Final = 300
-LONG_FILES: Final[dict[str, str]] = {}
+LONG_FILES: Final[dict[str, str]] = {
+    "nas/campaign.py": "one state machine: its verbs share what is in flight and what is spent",
+}
 """Files over the cap, and why they are one noun all the same."""
 
 MAX_FUNCTION_LINES: Final = 60

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from controller.listed import ListedConfig
-from nas.config import Budget, CampaignConfig, FailureConfig
+from nas.budget import Budget
+from nas.config import CampaignConfig, FailureConfig
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
 from nas.folder import NAME

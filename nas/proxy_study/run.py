@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,14 @@ from results_db.store import Store
 CPU_SECONDS: Final = "seconds_cpu"
 
 
-def run_study(study: StudyConfig, root: Path, go_on: str) -> None:
-    """Train what is missing, candidates first: they are cheap, and show early whether anything is wrong."""
-    for name in (*study.candidates, REFERENCE):
+def run_study(study: StudyConfig, root: Path, go_on: str, arms: Sequence[str] = ()) -> None:
+    """Train what is missing, of these arms or of all.
+
+    Candidates come first: they are cheap, and show early whether anything is wrong. Raises Refusal.
+    """
+    if unknown := [name for name in arms if name not in study.arms]:
+        raise Refusal(f"study {study.name!r} has no arm {unknown[0]!r}; there are {', '.join(study.arms)}")
+    for name in arms or (*study.candidates, REFERENCE):
         config = study.campaign(name)
         if (root / config.name).exists():
             _check_same(root, config)

@@ -16,6 +16,9 @@ class SerialOptions:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    cpus_per_worker: ClassVar[int] = 1
+    gpus_per_worker: ClassVar[float] = 0.0
+
     kind: Literal["serial"]
     timeout_seconds: float | None = None
 

@@ -60,7 +60,7 @@ def run(
         pool = _Pool(campaign, make_evaluator, options, workers, log)
         try:
             while not pool.finished:
-                pool.turn()
+                pool.turn(tick)
                 tick()
         finally:
             pool.close()
@@ -145,8 +145,11 @@ class _Pool:
         for index in range(workers):
             self._hire(index)
 
-    def turn(self) -> None:
-        """Hand out what there is, wait a moment for what comes back, and take it in."""
+    def turn(self, tick: Callable[[], None]) -> None:
+        """Hand out what there is, wait a moment for what comes back, and take it in.
+
+        `tick` comes before the last: who stops us may have ended the workers with us, and that is no failure.
+        """
         self._campaign.beat()
         while self._idle and not self.finished:
             given = self._campaign.propose(f"ray-{self._idle[-1].index}")
@@ -158,7 +161,9 @@ class _Pool:
                 break
         if self.finished:
             return
-        for answer in _answers(list(self._awaited)):
+        answers = _answers(list(self._awaited))
+        tick()
+        for answer in answers:
             self._take_in(self._awaited.pop(answer), answer)
         self._enforce_deadlines()
 

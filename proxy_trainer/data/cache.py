@@ -10,8 +10,10 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import IO, Final, Literal, TypeVar
 
 import numpy as np
@@ -28,6 +30,12 @@ _FORMAT: Final = 1
 
 MOST_BAD: Final = 0.01
 """Unusable pictures are left out below this share; from here on the set is refused."""
+
+MOST_BYTES: Final = 2**28
+"""Of one picture file; Pillow refuses more than 89 million pixels."""
+
+_LARGE_PIXELS: Final = 2**24
+"""Larger pictures are decoded one at a time, or many cores would need much memory."""
 
 _AHEAD: Final = 128
 _LOG = logging.getLogger(__name__)
@@ -121,6 +129,7 @@ def _pictures_key(images: Path, annotations: Annotations, resolution: int) -> st
         raise DataError(f"{images}: is not a directory, expected the one that holds the pictures")
     digest = hashlib.blake2b(f"{_FORMAT}|{resolution}".encode(), digest_size=12)
     missing: list[str] = []
+    inside = _Inside(images)
     for name, (height, width) in zip(annotations.file_names, annotations.sizes, strict=True):
         try:
             facts = (images / name).stat()
@@ -129,6 +138,7 @@ def _pictures_key(images: Path, annotations: Annotations, resolution: int) -> st
             continue
         if not stat.S_ISREG(facts.st_mode):
             missing.append(name)
+        inside.check(name)
         digest.update(
             f"{name}|{height}|{width}|{facts.st_size}|{facts.st_mtime_ns}\n".encode(errors="replace")
         )
@@ -138,6 +148,30 @@ def _pictures_key(images: Path, annotations: Annotations, resolution: int) -> st
             f"the first is {missing[0]}; put them there, or remove them from the annotations"
         )
     return digest.hexdigest()
+
+
+class _Inside:
+    """Whether files are where their names say: a name is checked already, but a link may lead anywhere."""
+
+    def __init__(self, images: Path) -> None:
+        self._images = images
+        self._root = images.resolve()
+        self._parents: set[Path] = set()
+
+    def check(self, name: str) -> None:
+        path = self._images / name
+        if path.parent not in self._parents:
+            self._check(name, path.parent.resolve())
+            self._parents.add(path.parent)
+        if path.is_symlink():
+            self._check(name, path.resolve())
+
+    def _check(self, name: str, target: Path) -> None:
+        if not target.is_relative_to(self._root):
+            raise DataError(
+                f"{self._images / name}: is a link to {target}, outside of the images directory; "
+                "copy it there, or name the directory that holds all of them"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,13 +187,15 @@ def _decode_all(images: Path, annotations: Annotations, resolution: int, out: IO
     np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
     facts = _Facts(np.zeros((count, 16), np.uint8), [""] * count)
     blank = np.zeros(shape[1:], np.uint8)
+    large = Lock()
 
     def one(row: int) -> NDArray[np.uint8]:
         try:
-            data = (images / annotations.file_names[row]).read_bytes()
+            data = _read(images / annotations.file_names[row])
             facts.digests[row] = np.frombuffer(hashlib.blake2b(data, digest_size=16).digest(), np.uint8)
             height, width = annotations.sizes[row].tolist()
-            return decode(data, (height, width), resolution)
+            with large if height * width > _LARGE_PIXELS else nullcontext():
+                return decode(data, (height, width), resolution)
         except OSError as error:
             facts.reasons[row] = f"cannot be read: {error.strerror}"
         except BadPicture as error:
@@ -170,6 +206,15 @@ def _decode_all(images: Path, annotations: Annotations, resolution: int, out: IO
         # Written, not mapped: a full disk is then an error here and not a bus error anywhere.
         out.write(picture.data)
     return facts
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of a picture file. Raises BadPicture where they are too many, OSError."""
+    with file.open("rb") as stream:
+        data = stream.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise BadPicture(f"it has more than {MOST_BYTES:,} bytes")
+    return data
 
 
 def _in_threads(one: Callable[[int], NDArray[np.uint8]], count: int) -> Iterator[NDArray[np.uint8]]:

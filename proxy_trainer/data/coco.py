@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -48,6 +49,8 @@ class _Entry:
         found = self.value.get(key)
         if not isinstance(found, str) or not found:
             raise self.error(f"{key} is {_short(found)}", "expected a text, correct the file")
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in found):
+            raise self.error(f"{key} is {_short(found)}", "expected no control characters in it")
         return found
 
     def target(self, key: str, kind: str, known: Mapping[int, int]) -> int:
@@ -126,11 +129,13 @@ def _entries(file: Path, content: Mapping[str, Any], key: str, kind: str) -> Ite
 
 def _categories(file: Path, content: Mapping[str, Any]) -> tuple[Category, ...]:
     found: dict[int, Category] = {}
+    names: set[str] = set()
     for entry in _entries(file, content, "categories", "category"):
         category = Category(entry.integer("id", 0, _LARGEST_ID), entry.text("name"))
-        if category.id in found or any(category.name == other.name for other in found.values()):
+        if category.id in found or category.name in names:
             raise entry.error(f"id or name {category.name!r} occurs twice", "give each category its own")
         found[category.id] = category
+        names.add(category.name)
     if not found:
         raise DataError(f"{file}: categories is empty, expected at least one")
     return tuple(found[category_id] for category_id in sorted(found))
@@ -162,7 +167,7 @@ def _safe_name(entry: _Entry) -> str:
     name = entry.text("file_name")
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
-    if path.is_absolute() or windows.drive or windows.root or ".." in windows.parts or "\0" in name:
+    if path.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
         raise entry.error(
             f"file_name {_short(name)} leaves the images directory",
             "expected a path inside it; don't trust this file",

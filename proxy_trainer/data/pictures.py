@@ -19,6 +19,9 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What is opened at all: no format that starts another program (EPS) or fetches anything."""
 
 _EXIF_ORIENTATION: Final = 274
+_16_BIT: Final = ("PNG", "PPM")
+"""Formats of 16 bits at most, which Pillow may hold in 32."""
+
 _TURNED: Final = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 
@@ -75,7 +78,7 @@ def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArr
         )
     # JPEG decoders can halve while decoding; twice the target keeps the final resize well sampled.
     image.draft(image.mode, (2 * resolution, 2 * resolution))
-    rgb = _rgb(image if as_stored else ImageOps.exif_transpose(image))
+    rgb = _rgb(image if as_stored else ImageOps.exif_transpose(image), image.format)
     _, height, width = fitted(*size, resolution)
     canvas = np.zeros((resolution, resolution, 3), np.uint8)
     canvas[:height, :width] = np.asarray(
@@ -84,11 +87,13 @@ def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArr
     return canvas
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, form: str | None) -> Image.Image:
     """Grey, palette, CMYK and 16-bit pictures to RGB; transparency is dropped, as other loaders do."""
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and form in _16_BIT):
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return Image.fromarray(grey).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise BadPicture("its pixels are 32-bit numbers, and nothing says which of them is white")
     if image.mode == "P":
         image = image.convert("RGBA")
     return image.convert("RGB")

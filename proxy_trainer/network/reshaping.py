@@ -13,12 +13,18 @@ _BACK: Final = "SpineNasReshapeBack"
 
 @tf.RegisterGradient(_BACK)  # type: ignore[untyped-decorator] # TensorFlow's
 def _back(op: tf.Operation, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-    return reshaped(upstream, tuple(op.inputs[0].shape)), None
+    return reshaped(upstream, sizes(op.inputs[0])), None
 
 
-def reshaped(x: tf.Tensor, sizes: tuple[int, ...]) -> tf.Tensor:
-    """As tf.reshape, and differentiable by tf.gradients; one of `sizes` may be -1."""
+def reshaped(x: tf.Tensor, to: tuple[int, ...]) -> tf.Tensor:
+    """As tf.reshape, and differentiable by tf.gradients; one number of `to` may be -1."""
     if tf.executing_eagerly() or not x.shape.is_fully_defined():
-        return tf.reshape(x, sizes)
+        return tf.reshape(x, to)
     with tf.compat.v1.get_default_graph().gradient_override_map({"Reshape": _BACK}):
-        return tf.raw_ops.Reshape(tensor=x, shape=constant(sizes, tf.int32))
+        y: tf.Tensor = tf.raw_ops.Reshape(tensor=x, shape=constant(to, tf.int32))
+    return y
+
+
+def sizes(x: tf.Tensor) -> tuple[int, ...]:
+    """The shape of a tensor, all of which is known."""
+    return tuple(size for size in x.shape.as_list() if size is not None)

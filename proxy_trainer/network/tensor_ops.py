@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from proxy_trainer.network.constants import constant
 from proxy_trainer.network.ops import NORM_EPSILON, Normal
-from proxy_trainer.network.reshaping import reshaped
+from proxy_trainer.network.reshaping import reshaped, sizes
 
 SIXTH: Final = 0.16667
 """TF Model Garden's hard sigmoid rounds so."""
@@ -25,20 +25,21 @@ _BY_PRODUCTS: Final = "SpineNasConvByProducts"
 def _products(op: tf.Operation, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradients of a 1x1 conv as products of matrices: the same sums, on a CPU in less time."""
     x, kernel = op.inputs
-    channels, filters = kernel.shape[-2:]
+    channels, filters = sizes(kernel)[-2:]
     rows, columns = reshaped(upstream, (-1, filters)), reshaped(x, (-1, channels))
     by_input = _product(rows, reshaped(kernel, (channels, filters)), transpose_b=True)
     by_kernel = _product(columns, rows, transpose_a=True)
     known = x.shape.is_fully_defined()
-    by_input = reshaped(by_input, tuple(x.shape)) if known else tf.reshape(by_input, tf.shape(x))
-    return by_input, reshaped(by_kernel, tuple(kernel.shape))
+    by_input = reshaped(by_input, sizes(x)) if known else tf.reshape(by_input, tf.shape(x))
+    return by_input, reshaped(by_kernel, sizes(kernel))
 
 
 def _product(
     a: tf.Tensor, b: tf.Tensor, *, transpose_a: bool = False, transpose_b: bool = False
 ) -> tf.Tensor:
     """As tf.matmul, which looks at what may be passed to it for longer than it takes to trace."""
-    return tf.raw_ops.MatMul(a=a, b=b, transpose_a=transpose_a, transpose_b=transpose_b)
+    product: tf.Tensor = tf.raw_ops.MatMul(a=a, b=b, transpose_a=transpose_a, transpose_b=transpose_b)
+    return product
 
 
 def pointwise(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

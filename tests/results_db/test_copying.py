@@ -135,11 +135,12 @@ def test_a_campaign_that_is_driven_is_copied_as_it_was_at_one_moment(
     fill(here)
     with Store.open(here) as store:
         writer = store.take("alpha")
+        writer.start(5, 2, "")
         lines = copying._lines
 
         def meanwhile(*words: Any) -> Any:
             if words[1].__tablename__ == "attempts" and store.trial("alpha", 5).finish_order is None:
-                writer.finish(5, 1, Measurement(step=9, metrics={"AP": 0.5}), 0.5)
+                writer.finish(5, 2, Measurement(step=9, metrics={"AP": 0.5}), 0.5)
             return lines(*words)
 
         monkeypatch.setattr(copying, "_lines", meanwhile)
@@ -147,7 +148,7 @@ def test_a_campaign_that_is_driven_is_copied_as_it_was_at_one_moment(
         assert store.trial("alpha", 5).reward == 0.5
     with Store.read(there) as copied:
         assert copied.trial("alpha", 5).reward is None
-        assert copied.attempts("alpha", 5)[0].ended is None
+        assert copied.attempts("alpha", 5)[1].ended is None
         assert copied.fence("alpha").pid is None
 
 

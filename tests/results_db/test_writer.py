@@ -170,7 +170,8 @@ def test_whoever_was_overtaken_writes_nothing(
     writer.release()
     assert store.fence("alpha") == fence
     assert store.metrics("alpha") == ()
-    assert newer.finish(1, 1, measured(0.2), 0.2).finish_order == 1
+    newer.start(1, 2, "")
+    assert newer.finish(1, 2, measured(0.2), 0.2).finish_order == 1
 
 
 def test_whoever_released_writes_nothing(store: Store, new_trial: NewTrialFactory) -> None:

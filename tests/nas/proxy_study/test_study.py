@@ -58,6 +58,16 @@ def test_a_study_runs_goes_on_and_reports(nas: Nas, tmp_path: Path) -> None:
     assert status["counts"]["finished"] == 8
 
 
+def test_arms_are_trained_one_by_one(nas: Nas, tmp_path: Path) -> None:
+    study = written(tmp_path / "study.yaml")
+    assert nas("proxy", "study", study, "--arm", "reference").code == 0
+    assert "short not trained yet" in nas("proxy", "study", study, "--report").err
+    assert nas("proxy", "study", study, "--arm", "short").code == 0
+    assert nas("proxy", "study", study, "--report").code == 0
+    wrong = nas("proxy", "study", study, "--arm", "shrt")
+    assert (wrong.code, "no arm 'shrt'; there are reference, short" in wrong.err) == (2, True), wrong.err
+
+
 def test_a_proxy_costs_what_cores_worked_for_it(
     nas: Nas, tmp_path: Path, forge: Callable[[Path, str], None]
 ) -> None:

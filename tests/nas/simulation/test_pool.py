@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.config import Budget, load
+from nas.budget import Budget
+from nas.config import load
 from nas.errors import Refusal
 from nas.launch import create, driving, run
 from nas.simulation.pool import NEAREST, pool

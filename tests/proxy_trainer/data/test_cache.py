@@ -247,3 +247,64 @@ def test_restricted_rows_keep_their_boxes(directory: Directory) -> None:
     assert some.image_ids.tolist() == [7, 12]
     assert some.owners.tolist() == [0, 0, 0]
     assert some.boxes.tolist() == found.boxes[1:].tolist()
+
+
+@pytest.mark.parametrize("link", ["file", "directory", "file to a file that links out"])
+def test_a_link_that_leads_out_is_refused(
+    directory: Directory, instances: dict[str, Any], cache: Path, tmp_path: Path, link: str
+) -> None:
+    config = directory()
+    outside = tmp_path / "private"
+    outside.mkdir()
+    Image.new("RGB", (50, 50)).save(outside / "c.png")
+    inside = config.images / "sub" / "c.png"
+    inside.unlink()
+    if link == "directory":
+        inside.parent.rmdir()
+        inside.parent.symlink_to(outside)
+    elif link == "file":
+        inside.symlink_to(outside / "c.png")
+    else:
+        (config.images / "step.png").symlink_to(outside / "c.png")
+        inside.symlink_to(config.images / "step.png")
+    del instances
+    with pytest.raises(DataError, match=r"c\.png: is a link to .*private.*, outside of the images directory"):
+        open_pixels(config.images, read_instances(config.train), 32, cache)
+    assert not files(cache, "pixels-*"), "it was read"
+
+
+def test_links_that_stay_inside_are_followed(directory: Directory, cache: Path, tmp_path: Path) -> None:
+    """And the images directory itself may be a link."""
+    config = directory()
+    real = config.images.rename(tmp_path / "elsewhere")
+    config.images.symlink_to(real)
+    (real / "b.png").rename(real / "sub" / "real.png")
+    (real / "b.png").symlink_to("sub/real.png")
+    assert open_pixels(config.images, read_instances(config.train), 32, cache).usable.all()
+
+
+def test_what_is_no_plain_file_is_no_picture(
+    directory: Directory, instances: dict[str, Any], cache: Path
+) -> None:
+    """A pipe would be read for ever."""
+    config = directory()
+    (config.images / "b.png").unlink()
+    os.mkfifo(config.images / "b.png")
+    del instances
+    with pytest.raises(DataError, match=r"1 of 3 pictures are missing, the first is b\.png"):
+        open_pixels(config.images, read_instances(config.train), 32, cache)
+
+
+def test_a_file_too_large_for_a_picture_is_not_read_into_memory(
+    directory: Directory, instances: dict[str, Any], cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    many(instances, 101)  # one bad one may be left out
+    config = directory()
+    with (config.images / "7.png").open("r+b") as file:
+        file.truncate(2**40)  # takes no room on the disk
+    with caplog.at_level(logging.WARNING):
+        opened = open_pixels(config.images, read_instances(config.train), 24, cache)
+    assert [(bad.file_name, bad.reason) for bad in opened.bad] == [
+        ("7.png", "it has more than 268,435,456 bytes")
+    ]
+    assert "7.png" in caplog.text
