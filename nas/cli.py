@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import nas
-from nas import cli_data, cli_evidence, cli_proxy, cli_rewards, cli_simulate, cli_space
+from nas import cli_data, cli_db, cli_evidence, cli_proxy, cli_rewards, cli_simulate, cli_space
 from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_proxy.app, name="proxy")
 cli_evidence.register(app)
 cli_rewards.register(app)

@@ -214,7 +214,9 @@ class CampaignConfig:
 def load(path: Path) -> CampaignConfig:
     """Read a config file; relative paths in it count from its own directory. Raises ConfigError."""
     config = read_config(path, from_json)
-    return dataclasses.replace(config, database=_sqlite_from(config.database, path.absolute().parent))
+    return dataclasses.replace(
+        config, database=config.database and sqlite_from(config.database, path.absolute().parent)
+    )
 
 
 def from_json(data: dict[str, Any]) -> CampaignConfig:
@@ -235,9 +237,9 @@ def from_json(data: dict[str, Any]) -> CampaignConfig:
     )
 
 
-def _sqlite_from(url: str | None, base: Path) -> str | None:
+def sqlite_from(url: str, base: Path) -> str:
     """A SQLite URL whose file counts from `base`; any other as it is."""
-    scheme, found, file = (url or "").partition(":///")
+    scheme, found, file = url.partition(":///")
     if not found or not scheme.startswith("sqlite") or not file or file.startswith((":memory:", "file:")):
         return url
     return f"{scheme}:///{base / file}"

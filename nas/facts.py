@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +17,7 @@ from nas.folder import CampaignFolder
 from nas.objectives import values
 from results_db.fence import Holder, process_start
 from results_db.records import (
+    ENDED,
     AttemptCounts,
     AttemptRecord,
     FenceRecord,
@@ -34,30 +34,27 @@ RECENT: Final = 50
 
 def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict[str, Any]:
     """Where a campaign stands, whoever runs it."""
-    trials = store.trials(config.name)
-    counts = store.counts(config.name)
-    record = store.campaign(config.name)
-    ended = sorted(
-        (trial for trial in trials if trial.ended is not None), key=lambda trial: trial.finish_order or 0
-    )
-    driver = _driver(store.fence(config.name))
-    pace = _pace(ended)
-    left = config.budget.trials - len(ended)
+    found = store.summary(config.name, RECENT)
+    record, counts = found.campaign, found.counts
+    failures = {kind.value: count for kind, count in sorted(found.failures.items())}
+    driver = _driver(found.fence)
+    pace = _pace(found.recent)
+    done = sum(counts[state] for state in ENDED)
+    left = config.budget.trials - done
     limits = config.rules.limits
-    used, full = _spending(store, config, ended, driver) if limits else ((), False)
-    forecast = _forecast(used, len(ended), left, pace) if left > 0 and not full else None
+    used, full = _spending(store, config, driver) if limits else ((), False)
+    forecast = _forecast(used, done, left, pace) if left > 0 and not full else None
     trials_last = left / pace * 3600 if pace else None
-    best = store.top(config.name, 1)
     return {
         "name": config.name,
         "state": "finished" if left <= 0 else "running" if driver else "budget spent" if full else "stopped",
         "budget": config.budget.trials,
         "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
-        "failures": _by_kind(trials),
-        "retried": sum(trial.attempt - 1 for trial in trials),
-        "attempts": _attempts(store.attempts_by_end(config.name), _by_kind(trials)),
-        "best": _brief(best[0]) if best else None,
-        "rewards": list(store.rewards(config.name)),
+        "failures": failures,
+        "retried": found.attempts.total - sum(counts.values()),
+        "attempts": _attempts(found.attempts, failures),
+        "best": _brief(found.best) if found.best else None,
+        "rewards": list(found.rewards),
         "trials_per_hour": pace,
         "seconds_left": (forecast["seconds_left"] if forecast else trials_last)
         if driver and left > 0
@@ -69,7 +66,7 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
         "forecast": forecast,
         "driver": driver,
         "created": record.created.isoformat(),
-        "last_outcome": _iso(ended[-1].ended) if ended else None,
+        "last_outcome": _iso(found.recent[-1][1]) if found.recent else None,
         "seed": config.seed,
         "space": config.space.build().name,
         "controller": config.controller.kind,
@@ -80,16 +77,14 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     }
 
 
-def _spending(
-    store: Store, config: CampaignConfig, ended: Sequence[TrialRecord], alive: object
-) -> tuple[tuple[Use, ...], bool]:
+def _spending(store: Store, config: CampaignConfig, alive: object) -> tuple[tuple[Use, ...], bool]:
     """How much of each hard limit is used, and whether none has room for another trial."""
     limits, moment = config.rules.limits, datetime.now(UTC)
     # Of a dead driver's trials nobody knows how long they ran after its last sign of life.
     until = moment if alive else store.fence(config.name).beat or datetime.min.replace(tzinfo=UTC)
     stored = [(each.started, max(each.started, each.ended or until)) for each in store.attempts(config.name)]
     account = Account(limits, stored)
-    for trial in ended:
+    for trial in store.trials(config.name):
         if trial.ended is not None and trial.reward is not None:
             account.finished(trial.ended - trial.started)
     return uses(limits, account.spent(moment)), not account.has_room(moment)
@@ -240,10 +235,6 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
     }
 
 
-def _by_kind(trials: Iterable[TrialRecord]) -> dict[str, int]:
-    return dict(sorted(Counter(trial.failure.kind.value for trial in trials if trial.failure).items()))
-
-
 def _attempts(found: AttemptCounts, given_up: Mapping[str, int]) -> dict[str, Any]:
     """Attempts by how they ended; of each kind of failure, how many were tried again or given up."""
     return {
@@ -260,9 +251,8 @@ def _attempts(found: AttemptCounts, given_up: Mapping[str, int]) -> dict[str, An
     }
 
 
-def _pace(ended: Sequence[TrialRecord]) -> float | None:
+def _pace(recent: Sequence[tuple[datetime, datetime]]) -> float | None:
     """Outcomes an hour over the latest ones, from the start of the first of them to the end of the last."""
-    recent = [(trial.started, trial.ended) for trial in ended[-RECENT:] if trial.ended is not None]
     if not recent:
         return None
     seconds = (recent[-1][1] - min(started for started, _ in recent)).total_seconds()

@@ -181,7 +181,11 @@ def _troubles(attempts: dict[str, Any]) -> list[str]:
         for kind, each in attempts["failed"].items()
     ]
     cut = attempts["cut_off"]
-    return [*lines, f"cut off when their driver stopped: {cut} of {attempts['total']} attempts"] if cut else lines
+    return (
+        [*lines, f"cut off when their driver stopped: {cut} of {attempts['total']} attempts"]
+        if cut
+        else lines
+    )
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

@@ -16,9 +16,14 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from results_db.errors import DiskFull, NoDatabase, NotADatabase, StorageError
+from results_db import postgres
+from results_db.errors import DatabaseUnreachable, DiskFull, Guarded, NoDatabase, NotADatabase, StorageError
 
 BUSY_SECONDS: Final = 30.0
+"""How long a statement waits for whoever holds what it needs."""
+
+GUARD: Final = "SpineNAS: "
+"""How the messages of the database's own guards begin."""
 
 
 class Access(StrEnum):
@@ -29,12 +34,22 @@ class Access(StrEnum):
     READ = "ro"
 
 
+class _NotJson(ValueError):
+    """A value that JSON can't hold."""
+
+
 class Database:
-    """An engine that raises StorageError only; `where` names it in messages and holds no password."""
+    """An engine that raises StorageError only; `where` names it in messages and holds no password.
+
+    `patience` says for how many seconds what was asked is asked again while the database can't be reached:
+    none, until somebody drives a campaign in it.
+    """
+
+    patience: float = 0.0
 
     def __init__(self, url: str, access: Access) -> None:
         parsed = _parse(url)
-        self.where = str(parsed.database) if _is_file(parsed) else parsed.render_as_string(hide_password=True)
+        self.where = shown(parsed)
         self.access = access
         try:
             self.engine = _engine(parsed, access)
@@ -49,6 +64,8 @@ class Database:
                 yield session
         except SQLAlchemyError as error:
             raise self.typed(error) from error
+        except _NotJson as error:  # SQLAlchemy wraps it for some databases only
+            raise StorageError(f"{self.where}: {error}") from error
         except StorageError:
             raise
         except (LookupError, ValueError) as error:  # from SQLAlchemy's own reading of values
@@ -57,10 +74,16 @@ class Database:
     def typed(self, error: SQLAlchemyError) -> StorageError:
         """The error as one of ours."""
         cause = error.orig if isinstance(error, DBAPIError) else error
+        if self.engine.dialect.name == "postgresql":
+            return postgres.typed(self.where, error, _line(cause or error))
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the primary code, without its details
         line = _line(cause or error)
         if code == sqlite3.SQLITE_FULL:
             return DiskFull(f"{self.where}: the disk is full; make room and resume, nothing stored is lost")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return DatabaseUnreachable(f"{self.where}: another process holds it locked")
+        if code == sqlite3.SQLITE_CONSTRAINT and line.startswith(GUARD):
+            return Guarded(f"{self.where}: {line.removeprefix(GUARD)}")
         if code == sqlite3.SQLITE_NOTADB:
             return NotADatabase(f"{self.where}: this file is no database")
         if code == sqlite3.SQLITE_CANTOPEN:
@@ -80,11 +103,21 @@ def _parse(url: str) -> URL:
         raise NoDatabase(
             "database URL: cannot be read, expected like 'sqlite:///folder/file.sqlite'"
         ) from error
+    if "@" in (parsed.host or ""):  # the rest of a password, perhaps: not shown
+        raise NoDatabase("database URL: more than one '@'; write %40 for one in a password")
     if _is_file(parsed) and parsed.database in (None, "", ":memory:"):
-        raise NoDatabase(f"{url}: in memory nothing survives, expected a file")
+        raise NoDatabase(f"{shown(parsed) or 'sqlite://'}: in memory nothing survives, expected a file")
     if _is_file(parsed) and "?" in url:
         raise NoDatabase(f"{url}: a path with '?' in it, or options, expected the plain path of a file")
     return parsed
+
+
+def shown(url: URL) -> str:
+    """A URL as it may be shown to anybody: a path, or an address without its password."""
+    if _is_file(url):
+        return str(url.database or "")
+    secret = {key: "***" for key in url.query if "pass" in key or key == "options"}
+    return url.update_query_dict(secret).render_as_string(hide_password=True) if secret else str(url)
 
 
 def _is_file(url: URL) -> bool:
@@ -93,8 +126,7 @@ def _is_file(url: URL) -> bool:
 
 def _engine(url: URL, access: Access) -> Engine:
     if not _is_file(url):
-        options = {"postgresql_readonly": access is Access.READ}
-        return create_engine(url, pool_pre_ping=True, json_serializer=_to_json, execution_options=options)
+        return postgres.engine(url, read_only=access is Access.READ, busy=BUSY_SECONDS, to_json=_to_json)
     engine = create_engine(
         url, creator=partial(_connect, str(url.database), access), json_serializer=_to_json
     )
@@ -126,7 +158,10 @@ def _connect(path: str, access: Access) -> sqlite3.Connection:
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(value, allow_nan=False, sort_keys=True)
+    try:
+        return json.dumps(value, allow_nan=False, sort_keys=True)
+    except ValueError as error:
+        raise _NotJson(str(error)) from error
 
 
 def _line(error: BaseException) -> str:

@@ -11,6 +11,10 @@ class NoDatabase(StorageError):
     """There is nothing at this address, or it cannot be reached or read."""
 
 
+class DatabaseUnreachable(NoDatabase):
+    """It was lost, or somebody holds it locked: it may well come back; then one can ask again."""
+
+
 class NotADatabase(StorageError):
     """Something is there, but it is no SpineNAS database."""
 
@@ -49,6 +53,10 @@ class CampaignBusy(StorageError):
 
 class LeaseLost(StorageError):
     """Another process took the campaign over: this one may not write any more."""
+
+
+class Guarded(StorageError, ValueError):
+    """The database itself refuses to have its past changed."""
 
 
 class IllegalTransition(StorageError, ValueError):

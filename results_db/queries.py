@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from results_db.records import AttemptCounts, AttemptRecord, MetricRecord, TrialRecord, TrialStatus
-from results_db.tables import AttemptRow, MetricRow, TrialRow
+from results_db.records import AttemptCounts, AttemptRecord, MetricRecord, Summary, TrialRecord, TrialStatus
+from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow
 from search_space.trial import FailureKind
 
 
@@ -86,6 +88,41 @@ def attempts_by_end(session: Session, campaign_id: int) -> AttemptCounts:
     )
 
 
+def failures(session: Session, campaign_id: int) -> Mapping[FailureKind, int]:
+    """How many trials failed, by kind."""
+    rows = (
+        select(TrialRow.failure_kind, func.count().label("total"))
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FAILED)
+        .group_by(TrialRow.failure_kind)
+    )
+    return {row.failure_kind: row.total for row in session.execute(rows) if row.failure_kind is not None}
+
+
+def recent(session: Session, campaign_id: int, limit: int) -> tuple[tuple[datetime, datetime], ...]:
+    """When the trials that ended last were started and ended, oldest first."""
+    rows = (
+        select(TrialRow.started, TrialRow.ended)
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.finish_order.is_not(None))
+        .order_by(TrialRow.finish_order.desc())
+        .limit(limit)
+    )
+    return tuple((started, ended) for started, ended in session.execute(rows) if ended is not None)[::-1]
+
+
+def summary(session: Session, row: CampaignRow, latest: int) -> Summary:
+    """Where a campaign stands; `latest` outcomes are looked at one by one."""
+    return Summary(
+        campaign=row.record(),
+        fence=row.fence(),
+        counts=counts(session, row.id),
+        failures=failures(session, row.id),
+        attempts=attempts_by_end(session, row.id),
+        recent=recent(session, row.id, latest),
+        best=next(iter(top(session, row.id, 1)), None),
+        rewards=rewards(session, row.id),
+    )
+
+
 def attempts(session: Session, campaign_id: int, number: int | None = None) -> tuple[AttemptRecord, ...]:
     """The attempts at one trial or at all, by number and attempt."""
     rows = select(AttemptRow).where(AttemptRow.campaign_id == campaign_id)
@@ -104,14 +141,17 @@ def metrics(session: Session, campaign_id: int, number: int | None = None) -> tu
     return tuple(row.record() for row in session.scalars(rows))
 
 
-def final(session: Session, campaign_id: int, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
-    """By trial: these metrics of the measurement that ended it, where it has any of them."""
-    rows = select(MetricRow).where(
-        MetricRow.campaign_id == campaign_id, MetricRow.name.in_(names), MetricRow.final
-    )
+def final(
+    session: Session, campaign_id: int, names: Collection[str] | None = None
+) -> Mapping[int, Mapping[str, float]]:
+    """By trial: these metrics (or all) of the measurement that ended it, where it has any of them."""
+    rows = select(MetricRow.number, MetricRow.name, MetricRow.value)
+    rows = rows.where(MetricRow.campaign_id == campaign_id, MetricRow.final)
+    if names is not None:
+        rows = rows.where(MetricRow.name.in_(names))
     found: dict[int, dict[str, float]] = {}
-    for metric in (row.record() for row in session.scalars(rows)):
-        found.setdefault(metric.number, {})[metric.name] = metric.value
+    for number, name, value in session.execute(rows):
+        found.setdefault(number, {})[name] = math.nan if value is None else value
     return found
 
 

@@ -158,3 +158,31 @@ class MetricRecord:
     name: str
     value: float
     final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Where a campaign stands at one moment, for those who look often.
+
+    `failures` are the failed trials by kind, `attempts` how they ended; `recent` the start and the end
+    of the latest outcomes, oldest first; `best` is the trial of highest reward; `rewards` in finish order.
+    """
+
+    campaign: CampaignRecord
+    fence: FenceRecord
+    counts: Mapping[TrialStatus, int]
+    failures: Mapping[FailureKind, int]
+    attempts: AttemptCounts
+    recent: tuple[tuple[datetime, datetime], ...]
+    best: TrialRecord | None
+    rewards: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeCampaign:
+    """A campaign at one moment; `final` has, by trial, the metrics of the measurement that ended it."""
+
+    campaign: CampaignRecord
+    trials: tuple[TrialRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
+    final: Mapping[int, Mapping[str, float]]

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+LOCK = 0x5B1E0A5
+"""Any number that other programs in a PostgreSQL database are unlikely to lock."""
+
 
 def prepare(database: Database) -> None:
     """Make the tables in an empty database opened to be created, bring those of an older version up to
     date in one opened for writing, and refuse what is not ours to use.
 
     A reader changes nothing: it reads older schemas as they are. (That holds while revisions only add
-    tables.) Raises NotADatabase, NewerDatabase.
+    tables, indices and guards.) Raises NotADatabase, NewerDatabase.
     """
     try:
         with database.engine.begin() as connection:
+            if database.access is not Access.READ and connection.dialect.name == "postgresql":
+                # SQLite's writers wait for each other anyway; here two would make the same tables
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             tables = inspect(connection).get_table_names()
             if not tables and database.access is Access.CREATE:
                 upgrade(connection)

@@ -11,10 +11,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from results_db import queries, reward_sets
+from results_db import integrity, queries, reward_sets
 from results_db.database import Access, Database
 from results_db.errors import CampaignExists, StorageError, UnknownCampaign, UnknownTrial
 from results_db.fence import Holder, claim
+from results_db.patience import patient
 from results_db.records import (
     AttemptCounts,
     AttemptRecord,
@@ -23,8 +24,10 @@ from results_db.records import (
     Json,
     MetricRecord,
     NewCampaign,
+    Summary,
     TrialRecord,
     TrialStatus,
+    WholeCampaign,
 )
 from results_db.schema import prepare
 from results_db.tables import CampaignRow, TrialRow, now
@@ -34,7 +37,10 @@ LEASE_SECONDS: Final = 120.0
 
 
 class Store:
-    """A database at a SQLAlchemy URL. Every method is one short transaction; all raise StorageError."""
+    """A database at a SQLAlchemy URL. Every method is one short transaction; all raise StorageError.
+
+    Once a campaign was taken, whatever only looks waits for a lost database, as its writer does.
+    """
 
     def __init__(self, url: str, access: Access) -> None:
         self._database = Database(url, access)
@@ -58,6 +64,32 @@ class Store:
     def read(url: str) -> Store:
         """Open an existing database for reading only: never creates, blocks or changes anything."""
         return Store(url, Access.READ)
+
+    @property
+    def where(self) -> str:
+        """The database as it may be shown: without a password."""
+        return self._database.where
+
+    @property
+    def revision(self) -> str:
+        """The revision of its schema."""
+        with self._database.transaction() as session:
+            return integrity.revision(session)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the database itself, each in one line."""
+        with self._database.transaction() as session:
+            return integrity.problems(session)
+
+    def whole(self, name: str) -> WholeCampaign:
+        """A campaign as it is at one moment, without progress; raises UnknownCampaign."""
+        with self._campaign(name) as (session, row):
+            return WholeCampaign(
+                campaign=row.record(),
+                trials=queries.trials(session, row.id),
+                attempts=queries.attempts(session, row.id),
+                final=queries.final(session, row.id),
+            )
 
     def close(self) -> None:
         """Let go of the database."""
@@ -101,6 +133,7 @@ class Store:
         with self._campaign(name) as (session, row):
             reward_sets.put(session, row, label, rule, rewards)
 
+    @patient
     def rescored(self, name: str, label: str, limit: int) -> tuple[tuple[TrialRecord, float], ...]:
         """The trials of highest reward in such a set, with it, best first; raises UnknownLabel."""
         with self._campaign(name) as (session, row):
@@ -117,6 +150,7 @@ class Store:
         token = claim(self._database, campaign_id, me or Holder.me(), lease_seconds)
         return Writer(self._database, campaign, campaign_id, token)
 
+    @patient
     def campaigns(self) -> tuple[CampaignRecord, ...]:
         """Every campaign, oldest first."""
         with self._database.transaction() as session:
@@ -124,21 +158,31 @@ class Store:
                 row.record() for row in session.scalars(select(CampaignRow).order_by(CampaignRow.id))
             )
 
+    @patient
     def campaign(self, name: str) -> CampaignRecord:
         """One campaign; raises UnknownCampaign."""
         with self._campaign(name) as (_, row):
             return row.record()
 
+    @patient
     def fence(self, name: str) -> FenceRecord:
         """Who drives the campaign; raises UnknownCampaign."""
         with self._campaign(name) as (_, row):
             return row.fence()
 
+    @patient
+    def summary(self, name: str, latest: int) -> Summary:
+        """Where a campaign stands, with its `latest` outcomes; quick, whatever its size."""
+        with self._campaign(name) as (session, row):
+            return queries.summary(session, row, latest)
+
+    @patient
     def trials(self, name: str) -> tuple[TrialRecord, ...]:
         """Every trial by number; raises UnknownCampaign."""
         with self._campaign(name) as (session, row):
             return queries.trials(session, row.id)
 
+    @patient
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial; raises UnknownCampaign, UnknownTrial."""
         with self._campaign(name) as (session, row):
@@ -147,41 +191,55 @@ class Store:
                 raise UnknownTrial(f"campaign {name!r}: no trial {number}")
             return trial.record()
 
+    @patient
     def top(self, name: str, limit: int) -> tuple[TrialRecord, ...]:
         """The finished trials of highest reward, best first, the earlier finished before its equals."""
         with self._campaign(name) as (session, row):
             return queries.top(session, row.id, limit)
 
+    @patient
     def values(self, name: str) -> tuple[tuple[int, str, float], ...]:
         """Number, fingerprint and reward of the finished trials, by number."""
         with self._campaign(name) as (session, row):
             return queries.values(session, row.id)
 
+    @patient
     def rewards(self, name: str) -> tuple[float, ...]:
         """The rewards of the finished trials in finish order."""
         with self._campaign(name) as (session, row):
             return queries.rewards(session, row.id)
 
+    @patient
     def counts(self, name: str) -> Mapping[TrialStatus, int]:
         """How many trials are in each status, zeros included."""
         with self._campaign(name) as (session, row):
             return queries.counts(session, row.id)
 
+    @patient
     def attempts_by_end(self, name: str) -> AttemptCounts:
         """How many attempts there were, and how they ended."""
         with self._campaign(name) as (session, row):
             return queries.attempts_by_end(session, row.id)
 
+    @patient
     def attempts(self, name: str, number: int | None = None) -> tuple[AttemptRecord, ...]:
         """The attempts at one trial or at all, by number and attempt."""
         with self._campaign(name) as (session, row):
             return queries.attempts(session, row.id, number)
 
+    @patient
     def metrics(self, name: str, number: int | None = None) -> tuple[MetricRecord, ...]:
         """The metrics of one trial or of all, by number, attempt, step and name."""
         with self._campaign(name) as (session, row):
             return queries.metrics(session, row.id, number)
 
+    @patient
+    def intermediate(self, name: str, metric: str) -> tuple[MetricRecord, ...]:
+        """One metric of all trials, without those that ended a trial; by number, attempt and step."""
+        with self._campaign(name) as (session, row):
+            return queries.intermediate(session, row.id, metric)
+
+    @patient
     def final(self, name: str, metrics: Collection[str]) -> Mapping[int, Mapping[str, float]]:
         """By trial: these metrics of the measurement that ended it, where it has any of them."""
         with self._campaign(name) as (session, row):

@@ -1,4 +1,6 @@
-"""The tables, typed; their constraints make illegal states impossible. Rows never leave this package."""
+"""The tables, typed; their constraints make illegal states impossible, and the guards of revision 0003
+illegal steps from one to the next. Rows never leave this package.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     MetaData,
     String,
     Text,
@@ -37,7 +40,7 @@ from results_db.records import (
 )
 from search_space.trial import FailureKind
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """The Alembic revisions from the first to the newest; a test holds them to the migrations."""
 
 FINITE: Final = "{0} > -1e308 AND {0} < 1e308"
@@ -150,6 +153,7 @@ class TrialRow(Base):
 
     __tablename__ = "trials"
     __table_args__ = (
+        Index(None, "campaign_id", "status"),
         UniqueConstraint("campaign_id", "finish_order"),
         CheckConstraint("number >= 1", "number_from_one"),
         CheckConstraint("attempt >= 1", "attempt_from_one"),

@@ -2,7 +2,7 @@
 
 Each method is one transaction that begins with matching the driver's own token, or fails with
 LeaseLost. Each can be repeated: what has already happened is not done again, so that a lost answer
-to a COMMIT needs no guess.
+to a COMMIT needs no guess. Each is repeated, for some minutes, while the database is lost.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Update, delete, func, insert, select, update
+from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import Session
 
 from results_db import queries
 from results_db.database import Database
 from results_db.errors import IllegalTransition, LeaseLost, StorageError, UnknownTrial
+from results_db.patience import PATIENCE_SECONDS, patient
 from results_db.records import (
     AttemptRecord,
     CampaignRecord,
@@ -45,6 +46,7 @@ class Writer:
 
     def __init__(self, database: Database, campaign: CampaignRecord, campaign_id: int, token: int) -> None:
         self._database = database
+        self._database.patience = PATIENCE_SECONDS
         self._campaign = campaign
         self._id = campaign_id
         self._token = token
@@ -55,26 +57,31 @@ class Writer:
         """The campaign that is driven."""
         return self._campaign
 
+    @patient
     def trials(self) -> tuple[TrialRecord, ...]:
         """Every trial by number."""
         with self._database.transaction() as session:
             return queries.trials(session, self._id)
 
+    @patient
     def attempts(self) -> tuple[AttemptRecord, ...]:
         """Every attempt by number and attempt."""
         with self._database.transaction() as session:
             return queries.attempts(session, self._id)
 
+    @patient
     def intermediate(self, name: str) -> tuple[MetricRecord, ...]:
         """One metric of all trials, without those that ended a trial; by number, attempt and step."""
         with self._database.transaction() as session:
             return queries.intermediate(session, self._id, name)
 
+    @patient
     def final(self, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
         """By trial: these metrics of the measurement that ended it, where it has any of them."""
         with self._database.transaction() as session:
             return queries.final(session, self._id, names)
 
+    @patient
     def reserve(self, trial: NewTrial, worker: str) -> TrialRecord:
         """Store a new trial as running its first attempt."""
         with self._transaction() as (session, moment):
@@ -94,12 +101,12 @@ class Writer:
                     started=moment,
                 )
                 session.add(stored)
-                session.flush()
                 self._begin_attempt(session, stored, worker, moment)
             elif (stored.genome, stored.told) != (trial.genome, trial.told):
                 raise IllegalTransition(f"{self._name(trial.number)}: this number is already another trial")
             return stored.record()
 
+    @patient
     def start(self, number: int, attempt: int, worker: str) -> TrialRecord:
         """Store that a trial in flight is handed out again, as `attempt`, the one after its latest."""
         with self._transaction() as (session, moment):
@@ -112,35 +119,43 @@ class Writer:
             self._begin_attempt(session, trial, worker, moment)
             return trial.record()
 
+    @patient
     def observe(self, number: int, attempt: int, progress: Progress) -> None:
         """Store the metrics of a step."""
         with self._transaction() as (session, _):
+            trial = self._trial(session, number)
+            if trial.attempt == attempt and trial.finish_order is not None:
+                return  # asked again after a later step: these are stored
+            if trial.attempt != attempt or trial.status is not TrialStatus.RUNNING:
+                raise self._illegal(trial, f"observe attempt {attempt}")
             self._put_metrics(session, (number, attempt, progress.step), progress.metrics, final=False)
 
+    @patient
     def finish(self, number: int, attempt: int, measurement: Measurement, reward: float) -> TrialRecord:
         """End a running trial with a measurement and its (finite) reward, giving it a finish order."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.FINISHED:
                 return trial.record()
-            ended = self._end_attempt(session, trial, attempt, moment)
-            ended.provenance = dict(measurement.provenance)
+            self._end_attempt(session, trial, attempt, moment, measurement.provenance)
             step = measurement.step
             self._put_metrics(session, (number, attempt, step), measurement.metrics, final=True)
             self._end(session, trial, TrialStatus.FINISHED, moment)
             trial.reward = reward
             return trial.record()
 
+    @patient
     def stop(self, number: int, attempt: int, provenance: Mapping[str, str]) -> TrialRecord:
         """End a running trial early, by rule: without a reward, but with a finish order."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.STOPPED:
                 return trial.record()
-            self._end_attempt(session, trial, attempt, moment).provenance = dict(provenance)
+            self._end_attempt(session, trial, attempt, moment, provenance)
             self._end(session, trial, TrialStatus.STOPPED, moment)
             return trial.record()
 
+    @patient
     def fail(self, number: int, attempt: int, failure: Failure) -> TrialRecord:
         """End a running trial as failed, giving it a finish order."""
         with self._transaction() as (session, moment):
@@ -149,19 +164,21 @@ class Writer:
                 return trial.record()
             self._end_attempt(session, trial, attempt, moment, failure)
             self._end(session, trial, TrialStatus.FAILED, moment)
-            trial.failure_kind, trial.failure_message = failure.kind, failure.message
+            trial.failure_kind, trial.failure_message = failure.kind, _plain(failure.message)
             return trial.record()
 
+    @patient
     def give_back(self, number: int, attempt: int, failure: Failure | None) -> TrialRecord:
         """End the attempt but not the trial, which waits to be handed out again; None: nothing had failed."""
         with self._transaction() as (session, moment):
             trial = self._trial(session, number)
             if trial.attempt == attempt and trial.status is TrialStatus.PROPOSED:
                 return trial.record()
-            self._end_attempt(session, trial, attempt, moment, failure)
+            self._end_attempt(session, trial, attempt, moment, failure or {})
             trial.status = TrialStatus.PROPOSED
             return trial.record()
 
+    @patient
     def beat(self) -> None:
         """Give a sign of life, unless a write just did; raises LeaseLost."""
         if time.monotonic() - self._last_write >= BEAT_SECONDS:
@@ -210,12 +227,13 @@ class Writer:
         return trial
 
     def _begin_attempt(self, session: Session, trial: TrialRow, worker: str, moment: datetime) -> None:
+        session.flush()  # the trial first: an attempt begins as the one that its trial is at
         session.add(
             AttemptRow(
                 campaign_id=self._id,
                 number=trial.number,
                 attempt=trial.attempt,
-                worker=worker,
+                worker=_plain(worker)[:200],
                 started=moment,
                 provenance={},
             )
@@ -227,17 +245,17 @@ class Writer:
         trial: TrialRow,
         attempt: int,
         moment: datetime,
-        failure: Failure | None = None,
-    ) -> AttemptRow:
+        end: Failure | Mapping[str, str],
+    ) -> None:
         if trial.attempt != attempt or trial.status is not TrialStatus.RUNNING:
             raise self._illegal(trial, f"end attempt {attempt}")
         row = session.get_one(AttemptRow, (self._id, trial.number, attempt))
         row.ended = moment
         row.seconds = max(0.0, (moment - row.started).total_seconds())  # the clock may have been set back
-        if failure is not None:
-            row.failure_kind, row.failure_message = failure.kind, failure.message
-            row.provenance = dict(failure.provenance)
-        return row
+        row.provenance = dict(end.provenance if isinstance(end, Failure) else end)
+        if isinstance(end, Failure):
+            row.failure_kind, row.failure_message = end.kind, _plain(end.message)
+        session.flush()  # an attempt ends before its trial does: the guards see to it
 
     def _end(self, session: Session, trial: TrialRow, status: TrialStatus, moment: datetime) -> None:
         last = session.scalar(select(func.max(TrialRow.finish_order)).where(TrialRow.campaign_id == self._id))
@@ -250,12 +268,14 @@ class Writer:
         if not metrics:
             return
         key = {"campaign_id": self._id, "number": number, "attempt": attempt, "step": step}
-        session.execute(delete(MetricRow).filter_by(**key).where(MetricRow.name.in_(metrics)))
         rows = [
             {**key, "name": name, "value": float(value) if math.isfinite(value) else None, "final": final}
             for name, value in metrics.items()
         ]
-        session.execute(insert(MetricRow), rows)
+        statement = _insert(session)
+        replaced = {"value": statement.excluded.value, "final": statement.excluded.final}
+        known = [MetricRow.campaign_id, MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name]
+        session.execute(statement.on_conflict_do_update(index_elements=known, set_=replaced), rows)
 
     def _name(self, number: int) -> str:
         return f"campaign {self._campaign.name!r} trial {number}"
@@ -264,3 +284,20 @@ class Writer:
         return IllegalTransition(
             f"{self._name(trial.number)}: cannot {what}, it is {trial.status} at attempt {trial.attempt}"
         )
+
+
+def _insert(session: Session) -> Any:
+    """An insertion of metrics that can say what to do about those that are there, in the database's way."""
+    # imported here: PostgreSQL's dialect takes a moment, and the other one is mostly loaded already
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as for_postgresql
+
+        return for_postgresql(MetricRow)
+    from sqlalchemy.dialects.sqlite import insert as for_sqlite
+
+    return for_sqlite(MetricRow)
+
+
+def _plain(text: str) -> str:
+    """Text that every database can hold: whatever a worker says, its campaign goes on."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -35,6 +33,12 @@ RULES = CampaignRules(
     stopping=HalvingConfig(rungs=(1,), least=2),
 )
 WRITES = ("reserve", "start", "observe", "finish", "stop", "fail", "give_back")
+
+FULL = [pytest.mark.full, pytest.mark.timeout(900)]
+
+pytestmark = pytest.mark.parametrize(
+    "engine", ["sqlite", pytest.param("postgresql", marks=FULL)], indirect=True
+)
 
 Facts: TypeAlias = list[tuple[object, ...]]
 
@@ -102,26 +106,23 @@ class Fragile:
         return call
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with one campaign, to be copied: migrating takes its time."""
-    path = tmp_path_factory.mktemp("fresh") / "campaign.sqlite"
-    with Store.create(f"sqlite:///{path}") as store:
+def _one_campaign(url: str) -> None:
+    with Store.create(url) as store:
         store.add(NewCampaign(name="alpha", seed=3, config={}, config_hash="", code_version=""))
-    return path
 
 
 @pytest.fixture
-def new_store(fresh: Path, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+def new_store(engine: Any, template: Callable[..., str]) -> Iterator[Callable[[], Store]]:
     """Makes as many databases as one test wants."""
     stores: list[Store] = []
+    fresh = template(engine.name, "crashes", _one_campaign)
 
     def make() -> Store:
-        path = shutil.copy(fresh, tmp_path / f"{len(stores)}.sqlite")
-        store = Store.open(f"sqlite:///{path}")
-        with closing(store._database.engine.raw_connection()) as connection:
-            # the one connection of this pool: it is not the power that fails here
-            connection.cursor().execute("PRAGMA synchronous = OFF")
+        store = Store.open(engine.copy(fresh))
+        if engine.name == "sqlite":
+            with closing(store._database.engine.raw_connection()) as connection:
+                # the one connection of this pool: it is not the power that fails here
+                connection.cursor().execute("PRAGMA synchronous = OFF")
         stores.append(store)
         return store
 
@@ -217,7 +218,7 @@ def test_a_lost_answer_to_any_write(
         assert len(store.attempts("alpha")) == TRIALS + 1
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(crashes=st.lists(st.tuples(st.integers(0, 15), st.booleans()), max_size=8))
 def test_any_number_of_crashes(
     new_store: Callable[[], Store],
@@ -236,7 +237,7 @@ def test_any_number_of_crashes(
 PROPOSE, RECORD, LATE, FAIL, CRASH = range(5)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.integers(PROPOSE, CRASH), st.integers(0, 9)), max_size=40))
 def test_any_interleaving_of_many_workers_and_crashes(
     new_store: Callable[[], Store], steps: list[tuple[int, int]]

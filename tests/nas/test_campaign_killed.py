@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,11 +79,16 @@ def accepted(store: Store) -> list[tuple[object, ...]]:
 
 @pytest.mark.timeout(600)  # a dozen starts, on a machine that may be busy
 @pytest.mark.parametrize(
-    ("kills", "trials"),
-    [(10, 60), pytest.param(100, 600, marks=[pytest.mark.full, pytest.mark.timeout(1200)])],
+    ("engine", "kills", "trials"),
+    [
+        ("sqlite", 10, 60),
+        pytest.param("sqlite", 100, 600, marks=[pytest.mark.full, pytest.mark.timeout(1200)]),
+        pytest.param("postgresql", 20, 120, marks=[pytest.mark.full, pytest.mark.timeout(1200)]),
+    ],
+    indirect=["engine"],
 )
-def test_killed_ten_times_equals_never_killed(tmp_path: Path, kills: int, trials: int) -> None:
-    never, often = f"sqlite:///{tmp_path}/never.sqlite", f"sqlite:///{tmp_path}/often.sqlite"
+def test_killed_ten_times_equals_never_killed(tmp_path: Path, engine: Any, kills: int, trials: int) -> None:
+    never, often = engine.new(), engine.new()
     bytecode = tmp_path / "bytecode"
     finish(never, trials, bytecode)
     rng = random.Random(kills)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,7 +91,9 @@ def test_a_campaign_stops_trials_early(
     assert len(top) == counts["finished"]
 
 
-def test_a_resumed_campaign_goes_by_the_same_rule(nas: Nas, written: Written, home: Path) -> None:
+def test_a_resumed_campaign_goes_by_the_same_rule(
+    nas: Nas, written: Written, home: Path, forge: Callable[[Path, str], None]
+) -> None:
     words = {
         "stopping": {"kind": "halving", "rungs": [1], "least": 3},
         "evaluator": {"kind": "synthetic", "steps": 1},
@@ -104,11 +104,11 @@ def test_a_resumed_campaign_goes_by_the_same_rule(nas: Nas, written: Written, ho
     assert nas("run", written(words | {"name": "cut", "seed": 3})).code == 0
     assert facts(nas, "cut") == whole
     # Cut in the middle: what came after trial 9 never happened.
-    with contextlib.closing(sqlite3.connect(home / "cut" / "campaign.sqlite")) as database:
-        database.executescript(
-            "DELETE FROM metrics WHERE number > 9; DELETE FROM attempts WHERE number > 9; "
-            "DELETE FROM trials WHERE number > 9;"
-        )
+    forge(
+        home / "cut" / "campaign.sqlite",
+        "DELETE FROM metrics WHERE number > 9; DELETE FROM attempts WHERE number > 9; "
+        "DELETE FROM trials WHERE number > 9",
+    )
     assert nas("resume", "cut").code == 0
     assert facts(nas, "cut") == whole
 

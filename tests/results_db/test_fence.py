@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from results_db import database
 from results_db import fence as fence_module
-from results_db.errors import CampaignBusy, LeaseLost
+from results_db.errors import CampaignBusy, DatabaseUnreachable, LeaseLost
 from results_db.fence import Holder, process_start
 from results_db.store import Store
+
+FULL = [pytest.mark.full, pytest.mark.timeout(900)]
 
 TAKE = """
 import sys, time
@@ -71,6 +76,88 @@ for _ in range(int(sys.argv[2])):
 """
 
 
+DRIVE = """
+import os, signal, sys, time
+from results_db import database
+from contextlib import suppress
+database.BUSY_SECONDS = 1.0
+from results_db.errors import DatabaseUnreachable, LeaseLost
+from results_db.fence import Holder
+from results_db.records import NewTrial
+from results_db.store import Store
+from search_space.trial import Progress
+
+store = Store.open(sys.argv[1])
+writer = store.take("alpha", me=Holder(host="elsewhere", boot="b", pid=os.getpid(), process_start="1"))
+writer.reserve(NewTrial(number=1, genome="g", fingerprint="f", note={}, seed=0, told=0), "")
+print("driving", flush=True)
+step = 0
+try:
+    while True:
+        step += 1
+        if step == int(sys.argv[2]):
+            with suppress(DatabaseUnreachable), writer._transaction():
+                os.kill(os.getpid(), signal.SIGSTOP)
+        writer.observe(1, 1, Progress(step=step, metrics={"AP": 0.5}))
+        time.sleep(0.01)  # or it would always be stopped in a transaction
+except LeaseLost as error:
+    print("lost", flush=True)
+"""
+
+
+def driving(url: str, stops_at: int = 0) -> subprocess.Popen[str]:
+    """A driver of another host, as it says, which writes and writes; it may stop itself in a transaction."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVE, url, str(stops_at)], stdout=subprocess.PIPE, text=True
+    )
+    assert answer(process) == "driving"
+    return process
+
+
+def written(store: Store) -> tuple[object, ...]:
+    """Everything that a driver writes."""
+    return store.trials("alpha"), store.attempts("alpha"), store.metrics("alpha"), store.fence("alpha")
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=FULL)])
+def test_a_driver_that_was_stopped_and_overtaken_writes_nothing(
+    engine: Any, fresh: str, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 1.0)
+    rng, overtaken = random.Random(rounds), 0
+    while overtaken < rounds:
+        url = engine.copy(fresh)
+        with Store.open(url) as store, driving(url) as process:
+            time.sleep(rng.uniform(0, 0.2))
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            try:
+                store.take("alpha", lease_seconds=0.3)
+            except DatabaseUnreachable:  # stopped in the midst of a write: on SQLite nobody can write then
+                assert engine.name == "sqlite"
+                process.kill()
+                continue
+            before = written(store)
+            process.send_signal(signal.SIGCONT)
+            assert process.communicate()[0].endswith("lost\n")
+            assert written(store) == before
+            overtaken += 1
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_driver_that_was_stopped_in_a_transaction_is_overtaken(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 10.0)
+    with Store.open(address) as store, driving(address, stops_at=5) as process:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        store.take("alpha", lease_seconds=0.1)  # waits until the server has ended the other's transaction
+        before = written(store)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate()[0].endswith("lost\n")
+        assert written(store) == before
+
+
 def spawn(url: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", TAKE, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -95,8 +182,8 @@ def elsewhere(pid: int = 1) -> Holder:
     return Holder(host="elsewhere", boot="another", pid=pid, process_start="1")
 
 
-def test_a_living_driver_is_respected_and_a_dead_one_replaced_at_once(store: Store, url: str) -> None:
-    process = spawn(url)
+def test_a_living_driver_is_respected_and_a_dead_one_replaced_at_once(store: Store, address: str) -> None:
+    process = spawn(address)
     go(process)
     assert answer(process) == "won"
     with pytest.raises(CampaignBusy, match=f"is being run by pid {process.pid} on .*; stop that one first"):
@@ -205,14 +292,14 @@ def test_the_token_decides_even_while_the_clock_stands_still(
     assert not fence_module._swap(store._database, 1, seen, elsewhere())
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.full)])
-def test_of_several_takers_one_wins(store: Store, url: str, rounds: int) -> None:
+@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=FULL)])
+def test_of_several_takers_one_wins(store: Store, address: str, rounds: int) -> None:
     store.close()
-    command = [sys.executable, "-c", RACE, url, str(rounds)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, "-c", RACE, address, str(rounds)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.split() == ["bbw"] * rounds
-    with Store.open(url) as reopened:
+    with Store.open(address) as reopened:
         assert reopened.fence("alpha").token == rounds
 
 

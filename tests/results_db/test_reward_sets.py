@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -86,12 +84,8 @@ def test_a_driver_at_work_is_not_disturbed(store: Store, writer: Writer) -> None
     ],
 )
 def test_illegal_sets_cannot_be_written(
-    store: Store, tmp_path: Path, statement: str, constraint: str
+    store: Store, address: str, by_hand: Callable[[str, str], str], statement: str, constraint: str
 ) -> None:
     store.rescore("alpha", "cheap", RULE, {1: 0.5})
-    store.close()
-    connection = sqlite3.connect(tmp_path / "campaign.sqlite")
-    connection.execute("PRAGMA foreign_keys = ON")
-    with pytest.raises(sqlite3.IntegrityError, match=constraint):
-        connection.execute(statement)
-    connection.close()
+    refused = by_hand(address, statement).lower().replace("not-null", "not null")
+    assert constraint.lower() in refused or ("9e999" in statement and "out of range" in refused)

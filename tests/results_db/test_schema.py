@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -16,41 +17,91 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 from results_db.errors import NewerDatabase, NoDatabase, NotADatabase, UnknownLabel
 from results_db.records import Failure, TrialStatus
 from results_db.schema import MIGRATIONS, migrations
 from results_db.store import Store
 from results_db.tables import REVISIONS, Base
-from search_space.trial import FailureKind
+from search_space.trial import FailureKind, Measurement
 
-VERSION_1 = Path(__file__).with_name("version_0001.sql")
+STORED = {revision: Path(__file__).with_name(f"version_{revision}.sql") for revision in ("0001", "0002")}
+"""Databases as each older version left them."""
+
+SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+ByHand = Callable[[str, str], str]
 
 
-def definitions(path: Path) -> dict[str, list[str]]:
-    """What SQLite was told to make, by name, without regard to order within a table, quotes and spaces."""
-    rows = sqlite3.connect(path).execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+def definitions(url: str) -> dict[str, object]:
+    """All that a database was told to make, by name; without guards, which models don't have."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = _of_sqlite(connection) if engine.dialect.name == "sqlite" else _of_postgres(connection)
+    engine.dispose()
+    return {name: made for name, made in found.items() if "alembic" not in name}
+
+
+def _of_sqlite(connection: Connection) -> dict[str, object]:
+    """Without regard to order within a table, quotes and spaces."""
+    rows = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql <> ''"
+    )
     return {
         name: sorted(re.sub(r"[\s\"]+", " ", part).strip(" ,()") for part in sql.split("\n"))
         for name, sql in rows
-        if name != "alembic_version"
     }
 
 
-def test_models_and_migrations_agree(tmp_path: Path) -> None:
-    Store.create(f"sqlite:///{tmp_path}/migrated.sqlite").close()
-    with create_engine(f"sqlite:///{tmp_path}/migrated.sqlite").connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+def _of_postgres(connection: Connection) -> dict[str, object]:
+    queries = (
+        (
+            "SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace"
+        ),
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        (
+            "SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default,"
+            " character_maximum_length) FROM information_schema.columns WHERE table_schema = 'public'"
+        ),
+    )
+    return {row[0]: row[1] for query in queries for row in connection.exec_driver_sql(query)}
 
 
-def test_models_and_migrations_agree_to_the_last_constraint(tmp_path: Path) -> None:
-    # compare_metadata looks at no check constraints, so the tables' own text is compared as well
-    Store.create(f"sqlite:///{tmp_path}/migrated.sqlite").close()
-    engine = create_engine(f"sqlite:///{tmp_path}/modelled.sqlite")
-    Base.metadata.create_all(engine)
+def guards(url: str) -> dict[str, object]:
+    """The text of the triggers by name."""
+    engine = create_engine(url)
+    query = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        if engine.dialect.name == "sqlite"
+        else "SELECT tgname || tgrelid::regclass, pg_get_triggerdef(pg_trigger.oid) || prosrc FROM pg_trigger"
+        " JOIN pg_proc ON tgfoid = pg_proc.oid WHERE NOT tgisinternal"
+    )
+    with engine.connect() as connection:
+        found = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
     engine.dispose()
-    assert definitions(tmp_path / "migrated.sqlite") == definitions(tmp_path / "modelled.sqlite")
+    return found
+
+
+def test_models_and_migrations_agree(url: str) -> None:
+    Store.create(url).close()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
+def test_models_and_migrations_agree_to_the_last_constraint(engine: Any) -> None:
+    # compare_metadata looks at no check constraints, so what was made is compared as well
+    migrated, modelled = engine.new(), engine.new()
+    Store.create(migrated).close()
+    made = create_engine(modelled)
+    Base.metadata.create_all(made)
+    made.dispose()
+    found = definitions(migrated)
+    assert len(found) > 5
+    assert found == definitions(modelled)
 
 
 def test_the_revisions_are_the_migrations() -> None:
@@ -61,13 +112,14 @@ def test_the_revisions_are_the_migrations() -> None:
     assert tuple(reversed(newest_first)) == REVISIONS
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A database as version 1 left it."""
+@pytest.fixture(params=STORED)
+def old(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A database as an older version left it."""
     path = tmp_path / "old.sqlite"
     connection = sqlite3.connect(path)
-    connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+    connection.executescript(STORED[request.param].read_text(encoding="utf-8"))
     connection.close()
+    assert revision(path) == request.param
     return path
 
 
@@ -76,39 +128,46 @@ def revision(path: Path) -> str:
     return str(found)
 
 
-def test_a_writer_brings_a_file_of_version_1_up_to_date(old: Path, tmp_path: Path) -> None:
+def test_every_older_version_is_stored() -> None:
+    assert tuple(STORED) == REVISIONS[:-1]
+
+
+def test_a_writer_brings_an_older_file_up_to_date(old: Path, tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{old}") as store:
         store.rescore("stored", "again", {"metric": "loss"}, {1: 0.5})
         ((best, reward),) = store.rescored("stored", "again", 3)
         assert (best.number, reward, best.reward) == (1, 0.5, 0.125)
-    Store.create(f"sqlite:///{tmp_path}/new.sqlite").close()
+    new = f"sqlite:///{tmp_path}/new.sqlite"
+    Store.create(new).close()
     assert revision(old) == REVISIONS[-1]
-    assert definitions(old) == definitions(tmp_path / "new.sqlite")
+    assert definitions(f"sqlite:///{old}") == definitions(new)
+    assert guards(f"sqlite:///{old}") == guards(new) != {}
 
 
-def test_a_reader_leaves_a_file_of_version_1_as_it_is(old: Path) -> None:
+def test_a_reader_leaves_an_older_file_as_it_is(old: Path) -> None:
     before = old.read_bytes()
     with Store.read(f"sqlite:///{old}") as store:
-        assert [trial.number for trial in store.top("stored", 9)] == [1, 3]
-        with pytest.raises(UnknownLabel, match="no rewards 'again'; there is: none"):
+        assert [trial.number for trial in store.top("stored", 9)] in ([1, 3], [1, 4])
+        with pytest.raises(UnknownLabel, match=r"no rewards 'again'; there is: (none|by loss)"):
             store.rescored("stored", "again", 3)
     assert old.read_bytes() == before
 
 
-def test_the_way_back_to_version_1(old: Path) -> None:
-    untouched = definitions(old)
-    with Store.open(f"sqlite:///{old}") as store:
-        store.rescore("stored", "again", {"metric": "loss"}, {1: 0.5})
+def test_the_way_back(old: Path) -> None:
+    url, before = f"sqlite:///{old}", revision(old)
+    untouched = definitions(url)
+    with Store.open(url) as store:
         trials = store.trials("stored")
-    engine = create_engine(f"sqlite:///{old}")
+    engine = create_engine(url)
     with engine.begin() as connection:
-        command.downgrade(migrations(connection), "0001")
+        command.downgrade(migrations(connection), before)
     engine.dispose()
-    assert (revision(old), definitions(old)) == ("0001", untouched)
-    with Store.open(f"sqlite:///{old}") as store:
+    assert (revision(old), definitions(url), guards(url)) == (before, untouched, {})
+    with Store.open(url) as store:
         assert store.trials("stored") == trials
 
 
+@pytest.mark.parametrize("old", ["0001"], indirect=True)
 def test_a_file_of_version_1_opens(old: Path) -> None:
     with Store.open(f"sqlite:///{old}") as store:
         (campaign,) = store.campaigns()
@@ -133,27 +192,44 @@ def test_a_file_of_version_1_opens(old: Path) -> None:
             assert writer.start(4, 2, "w").attempt == 2
 
 
-def test_a_newer_database_is_refused(tmp_path: Path, url: str) -> None:
+@pytest.mark.parametrize("old", ["0002"], indirect=True)
+def test_a_file_of_version_2_opens_and_goes_on(old: Path) -> None:
+    with Store.open(f"sqlite:///{old}") as store:
+        trials = store.trials("stored")
+        assert [trial.status.value for trial in trials] == [
+            "finished", "failed", "stopped", "finished", "running", "proposed",
+        ]  # fmt: skip
+        assert [trial.finish_order for trial in trials] == [1, 2, 3, 4, None, None]
+        assert [attempt.failure for attempt in store.attempts("stored", 2)] == [
+            Failure(FailureKind.LOST_WORKER, "gone"),
+            Failure(FailureKind.DIVERGED, "loss is nan"),
+        ]
+        assert [reward for _, reward in store.rescored("stored", "by loss", 3)] == [2.0, 1.5]
+        with store.take("stored") as writer:
+            assert writer.start(6, 2, "w").attempt == 2
+            assert writer.finish(6, 2, Measurement(step=1, metrics={"AP": 0.5}), 0.5).finish_order == 5
+
+
+def test_a_newer_database_is_refused(url: str, by_hand: ByHand) -> None:
     Store.create(url).close()
-    with sqlite3.connect(tmp_path / "campaign.sqlite") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0917'")
+    assert by_hand(url, "UPDATE alembic_version SET version_num = '0917'") == ""
     for access in (Store.create, Store.open, Store.read):
-        with pytest.raises(NewerDatabase, match=r"its schema is 0917, this SpineNAS knows up to 0002"):
+        with pytest.raises(NewerDatabase, match=r"its schema is 0917, this SpineNAS knows up to 0003"):
             access(url)
 
 
 @pytest.mark.parametrize("access", [Store.create, Store.open, Store.read])
 def test_somebody_elses_database_is_refused_and_left_alone(
-    tmp_path: Path, url: str, access: Callable[[str], Store]
+    url: str, by_hand: ByHand, access: Callable[[str], Store]
 ) -> None:
-    with sqlite3.connect(tmp_path / "campaign.sqlite") as connection:
-        connection.execute("CREATE TABLE songs (title TEXT)")
+    assert by_hand(url, "CREATE TABLE songs (title TEXT)") == ""
+    before = definitions(url)
     with pytest.raises(NotADatabase, match="a database, but not one of SpineNAS"):
         access(url)
-    rows = sqlite3.connect(tmp_path / "campaign.sqlite").execute("SELECT name FROM sqlite_master").fetchall()
-    assert rows == [("songs",)]
+    assert definitions(url) == before
 
 
+@SQLITE
 @pytest.mark.parametrize("access", [Store.create, Store.open, Store.read])
 def test_a_file_that_is_no_database_is_refused_and_left_alone(
     tmp_path: Path, url: str, access: Callable[[str], Store]
@@ -165,15 +241,16 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
     assert (tmp_path / "campaign.sqlite").read_text() == text
 
 
-def test_an_empty_file_is_made_a_database_or_refused(tmp_path: Path, url: str) -> None:
+def test_an_empty_database_is_filled_or_refused(url: str, by_hand: ByHand) -> None:
     # what a driver leaves that was killed between making the file and making the tables
-    (tmp_path / "campaign.sqlite").touch()
+    assert by_hand(url, "SELECT 1") == ""
     with pytest.raises(NotADatabase):
         Store.open(url)
     Store.create(url).close()
     Store.open(url).close()
 
 
+@SQLITE
 @pytest.mark.parametrize("access", [Store.open, Store.read])
 def test_only_create_creates(tmp_path: Path, url: str, access: Callable[[str], Store]) -> None:
     with pytest.raises(NoDatabase, match="No such file or directory"):

@@ -170,7 +170,8 @@ def test_whoever_was_overtaken_writes_nothing(
     writer.release()
     assert store.fence("alpha") == fence
     assert store.metrics("alpha") == ()
-    assert newer.finish(1, 1, measured(0.2), 0.2).finish_order == 1
+    newer.start(1, 2, "")
+    assert newer.finish(1, 2, measured(0.2), 0.2).finish_order == 1
 
 
 def test_whoever_released_writes_nothing(store: Store, new_trial: NewTrialFactory) -> None:
@@ -197,13 +198,13 @@ def test_every_write_is_a_sign_of_life(
 
 
 def test_a_reader_sees_each_write_at_once_and_never_blocks_it(
-    writer: Writer, url: str, new_trial: NewTrialFactory
+    writer: Writer, address: str, new_trial: NewTrialFactory
 ) -> None:
-    with Store.read(url) as reader, reader._database.transaction() as session:
+    with Store.read(address) as reader, reader._database.transaction() as session:
         assert session.connection().exec_driver_sql("SELECT count(*) FROM trials").scalar_one() == 0
         writer.reserve(new_trial(1), "")  # while the reader is in the middle of a transaction
         assert session.connection().exec_driver_sql("SELECT count(*) FROM trials").scalar_one() == 0
-        with Store.read(url) as second:
+        with Store.read(address) as second:
             assert len(second.trials("alpha")) == 1
 
 
@@ -220,6 +221,7 @@ def test_campaigns_share_a_database(store: Store, writer: Writer, new_trial: New
     assert [campaign.name for campaign in store.campaigns()] == ["alpha", "beta"]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_commit_is_on_the_disk_and_references_are_checked(store: Store) -> None:
     with store._database.engine.connect() as connection:
         pragmas = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +68,15 @@ def test_arms_are_trained_one_by_one(nas: Nas, tmp_path: Path) -> None:
     assert (wrong.code, "no arm 'shrt'; there are reference, short" in wrong.err) == (2, True), wrong.err
 
 
-def test_a_proxy_costs_what_cores_worked_for_it(nas: Nas, tmp_path: Path) -> None:
+def test_a_proxy_costs_what_cores_worked_for_it(
+    nas: Nas, tmp_path: Path, forge: Callable[[Path, str], None]
+) -> None:
     """Where the evaluator says so; a busy machine makes the clock run on while nothing is done."""
     study = written(tmp_path / "study.yaml")
     assert nas("proxy", "study", study).code == 0
     [database] = tmp_path.rglob("tiny.short/campaign.sqlite")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        worked = "SELECT campaign_id, number, attempt, step, 'seconds_cpu', 10.0 * number, 1 FROM metrics"
-        connection.execute(f"INSERT INTO metrics {worked} WHERE final AND name = 'AP'")
+    worked = "SELECT campaign_id, number, attempt, step, 'seconds_cpu', 10.0 * number, 1 FROM metrics"
+    forge(database, f"INSERT INTO metrics {worked} WHERE final AND name = 'AP'")
     facts = json.loads(nas("proxy", "study", study, "--report", "--json").out)
     assert facts["candidates"][0]["core_seconds"] == pytest.approx(25)
 
