@@ -29,7 +29,8 @@ import numpy as np
 from sqlalchemy import func, insert, select, text, update
 
 from benchmarks.record import write
-from nas.config import Budget, CampaignConfig
+from nas.budget import Budget
+from nas.config import CampaignConfig
 from nas.facts import RECENT
 from nas.launch import create
 from nas.runners.options import SerialOptions
