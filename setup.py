@@ -70,6 +70,7 @@ DEV = [
     "pymoo>=0.6.2,<0.7",
     "pytest>=9.2,<10",
     "pytest-timeout>=2.4,<3",
+    "pytest-xdist>=3.8,<4",
     "ruff>=0.17.6,<0.18",
     "setuptools>=84",
     "types-psutil>=7.2",

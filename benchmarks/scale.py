@@ -71,7 +71,7 @@ def config(trials: int, workers: int, seconds: float) -> dict[str, Any]:
         "evaluator": {"kind": "synthetic", "seconds": seconds, "failures": 0.05, "steps": 1},
         "runner": {"kind": "ray", "workers": workers},
         "budget": {"trials": trials},
-        # Made-up failures say nothing of memory, and emptying a node of 25 workers costs 40 trials.
+        # Made-up failures say nothing of memory, and a node of 25 workers would be emptied for one trial.
         "failures": {"alone": []},
     }
 

@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from nas.campaign import trial_seed
-from nas.config import CampaignConfig, from_json
+from controller.protocol import G
+from nas.campaign import CampaignSpace, trial_seed
+from nas.config import from_json
+from nas.controllers import controller_of
 from nas.replay import strange_proposals
 from nas.reward import NoReward, NotFinite, reward
+from nas.reward_config import RewardConfig
+from nas.rules import CampaignRules
 from nas.validation import Refused
 from results_db.records import AttemptRecord, TrialStatus, WholeCampaign
 from results_db.store import Store
@@ -24,16 +28,16 @@ def check(store: Store, name: str, *, replay: bool) -> dict[str, Any]:
     `replay` asks a fresh controller for every proposal again, with what it was told by then.
     """
     whole = store.whole(name)
-    found = [*_orders(whole), *_attempts(whole)]
     replayed: int | None = None
     try:
         config = from_json(dict(whole.campaign.config))
     except Refused as error:
-        found.append(f"its config cannot be read: {error}")
+        found = [*_orders(whole), *_attempts(whole), f"its config cannot be read: {error}"]
     else:
-        found += [*_rewards(whole, config), *_genomes(whole, config)]
+        space = config.space.build()
+        found = problems(whole, config.rules, space)
         if replay and not found:
-            found += strange_proposals(store, config, whole.trials)
+            found += strange_proposals(store, name, config.rules, space, controller_of(config, space))
             replayed = len(whole.trials)
     return {
         "name": name,
@@ -43,6 +47,11 @@ def check(store: Store, name: str, *, replay: bool) -> dict[str, Any]:
         "problems": found[:SHOWN],
         "more_problems": max(0, len(found) - SHOWN),
     }
+
+
+def problems(whole: WholeCampaign, rules: CampaignRules, space: CampaignSpace[G]) -> list[str]:
+    """What cannot have happened in a campaign with these rules, a line each; empty when all is well."""
+    return [*_orders(whole), *_attempts(whole), *_rewards(whole, rules), *_genomes(whole, space)]
 
 
 def _orders(whole: WholeCampaign) -> Iterator[str]:
@@ -89,29 +98,28 @@ def _attempts(whole: WholeCampaign) -> Iterator[str]:
             yield f"trial {trial.number}: its seed does not follow from the campaign's"
 
 
-def _rewards(whole: WholeCampaign, config: CampaignConfig) -> Iterator[str]:
+def _rewards(whole: WholeCampaign, rules: CampaignRules) -> Iterator[str]:
     """The rewards by the campaign's rule, from what was measured."""
     for trial in whole.trials:
         metrics = whole.final.get(trial.number, {})
         if trial.reward is None:
             if metrics:
                 yield f"trial {trial.number}: is {trial.status}, but has a measurement"
-        elif problem := _reward(trial.reward, config, metrics):
+        elif problem := _reward(trial.reward, rules.reward, metrics):
             yield f"trial {trial.number}: {problem}"
 
 
-def _reward(stored: float, config: CampaignConfig, metrics: Mapping[str, float]) -> str:
+def _reward(stored: float, rule: RewardConfig, metrics: Mapping[str, float]) -> str:
     try:
-        expected = reward(config.reward, metrics)
+        expected = reward(rule, metrics)
     except (NoReward, NotFinite) as error:
         return f"has a reward of {stored:g}, but {error}"
     same = math.isclose(stored, expected, rel_tol=1e-12, abs_tol=1e-300)
     return "" if same else f"has a reward of {stored!r}, but its measurement gives {expected!r}"
 
 
-def _genomes(whole: WholeCampaign, config: CampaignConfig) -> Iterator[str]:
+def _genomes(whole: WholeCampaign, space: CampaignSpace[G]) -> Iterator[str]:
     """Genomes of the space, each with its own fingerprint."""
-    space = config.space.build()
     for trial in whole.trials:
         try:
             fingerprint = space.fingerprint(space.from_text(trial.genome))

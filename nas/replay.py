@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Generic, cast
 
 import numpy as np
 
-from controller.protocol import Controller, Outcome, Pending, Proposal
-from nas.campaign import Campaign
-from nas.config import CampaignConfig
-from nas.controllers import controller_of
+from controller.protocol import Controller, G, Outcome, Pending, Proposal
+from nas.campaign import Campaign, CampaignSpace
+from nas.rules import CampaignRules
 from results_db.records import AttemptRecord, CampaignRecord, MetricRecord, TrialRecord
 from results_db.store import Store
 from results_db.writer import Writer
-from search_space.genome import Genome
 
 
 @dataclass(slots=True)
-class _Listener:
+class _Listener(Generic[G]):
     """Hears every outcome in finish order, as a controller would."""
 
-    heard: list[Outcome[Genome]] = field(default_factory=list)
+    heard: list[Outcome[G]] = field(default_factory=list)
 
-    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[Genome]]) -> Proposal[Genome] | None:
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G] | None:
         raise AssertionError((rng, pending))
 
-    def tell(self, outcome: Outcome[Genome]) -> None:
+    def tell(self, outcome: Outcome[G]) -> None:
         self.heard.append(outcome)
 
 
@@ -52,26 +50,25 @@ class _Stored:
         return self.store.final(self.campaign.name, names)
 
 
-def strange_proposals(store: Store, config: CampaignConfig, trials: Sequence[TrialRecord]) -> Iterator[str]:
-    """A line for the first trial that a fresh controller, told what was told then, would not propose."""
-    space = config.space.build()
-    listener = _Listener()
-    stored = cast("Writer", _Stored(store, store.campaign(config.name)))
-    Campaign(stored, config.rules, space, listener)
-    controller: Controller[Genome] = controller_of(config, space)
-    pendings = {
-        trial.number: Pending(trial.number, space.from_text(trial.genome), trial.note) for trial in trials
-    }
+def strange_proposals(
+    store: Store, name: str, rules: CampaignRules, space: CampaignSpace[G], controller: Controller[G]
+) -> Iterator[str]:
+    """A line for the first trial that a fresh controller, told what was told then, would not propose.
+
+    So the state that all drivers together had is the one that the table gives.
+    """
+    listener: _Listener[G] = _Listener()
+    stored, trials = _Stored(store, store.campaign(name)), store.trials(name)
+    Campaign(cast("Writer", stored), rules, space, listener)
     told = 0
-    in_flight: dict[int, Pending[Genome]] = {}
+    in_flight: dict[int, Pending[G]] = {}
     for trial in trials:
         for outcome in listener.heard[told : trial.told]:
             controller.tell(outcome)
             del in_flight[outcome.number]
         told = trial.told
-        proposal = controller.ask(
-            np.random.default_rng([config.seed, trial.number]), list(in_flight.values())
-        )
+        rng = np.random.default_rng([stored.campaign.seed, trial.number])
+        proposal = controller.ask(rng, list(in_flight.values()))
         if proposal is None:
             yield f"trial {trial.number}: asked again, the controller proposes nothing"
             return
@@ -79,4 +76,4 @@ def strange_proposals(store: Store, config: CampaignConfig, trials: Sequence[Tri
         if asked != (trial.genome, trial.note):
             yield f"trial {trial.number}: asked again, the controller proposes {asked[0]}"
             return
-        in_flight[trial.number] = pendings[trial.number]
+        in_flight[trial.number] = Pending(trial.number, space.from_text(trial.genome), trial.note)
