@@ -16,6 +16,7 @@ PACKAGES = [
     "nas.integrations",
     "nas.proxy_study",
     "nas.runners",
+    "nas.runners.ray",
     "nas.simulation",
     "search_space",
     "controller",

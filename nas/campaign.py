@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, Protocol
@@ -19,8 +19,8 @@ import numpy as np
 from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
 from nas.budget import Account, uses
 from nas.objectives import values
-from nas.reward import NoReward, NotFinite, reward
-from nas.rules import CampaignRules
+from nas.placement import InFlight, hand_over, open_to_new, take_back, waiting_for
+from nas.rules import CampaignRules, Verdict
 from nas.snapshot import Snapshot
 from nas.stopping import Rungs
 from proxy_trainer.protocol import TrialFailed
@@ -41,6 +41,10 @@ class DataFailure(RuntimeError):
     """The data cannot be read, so no trial can succeed; the trial was given back and will be tried again."""
 
 
+class FatalFailure(RuntimeError):
+    """A trial failed in a way after which the config says to stop; the trial was given back."""
+
+
 class ControllerStuck(RuntimeError):
     """The controller waits for outcomes, but nothing is in flight."""
 
@@ -51,22 +55,14 @@ class CampaignSpace(Space[G], Textual[G], Protocol[G]):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to hand out until a running trial has ended."""
+    """Nothing to hand out until a running trial has ended; or to other workers only, not `for_all`."""
+
+    for_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """The budget is spent, nothing is in flight and nothing can come back."""
-
-
-@dataclass(slots=True)
-class _InFlight(Generic[G]):
-    """A trial without an outcome: as stored, as the controller sees it, and what befell it so far."""
-
-    record: TrialRecord
-    pending: Pending[G]
-    running: bool
-    failures: Counter[FailureKind] = field(default_factory=Counter)
 
 
 class Campaign(Generic[G]):
@@ -85,7 +81,7 @@ class Campaign(Generic[G]):
         self._controller = controller
         self._name = writer.campaign.name
         self._seed = writer.campaign.seed
-        self._in_flight: dict[int, _InFlight[G]] = {}  # always in order of number
+        self._in_flight: dict[int, InFlight[G]] = {}  # always in order of number
         self._rungs = None if rules.stopping is None else Rungs(rules.stopping)
         self._told = 0
         self._rewards: list[float] = []
@@ -108,21 +104,25 @@ class Campaign(Generic[G]):
         """For how long what runs now may go on before a hard limit is reached; inf without limits."""
         return self._account.seconds_left(datetime.now(UTC))
 
-    def propose(self, worker: str = "") -> Assignment | Wait | Done:
-        """Hand out the next attempt, storing it first; `worker` says who gets it.
+    def propose(self, worker: str = "", crew: Collection[str] = ()) -> Assignment | Wait | Done:
+        """Hand out the next attempt, storing it first.
 
-        Raises TooManyFailures, ControllerStuck.
+        `worker` gets it, named NAME@NODE; `crew` are all workers that could work now. Raises
+        TooManyFailures, ControllerStuck.
         """
-        waiting = next((trial for trial in self._in_flight.values() if not trial.running), None)
-        number = self._told + len(self._in_flight) + 1
+        in_flight = self._in_flight.values()
+        waiting = waiting_for(worker, crew, in_flight)
+        number = self._told + len(in_flight) + 1
         if waiting is None and number > self._rules.trials:
-            return Wait() if self._in_flight else Done()
+            return Wait(all(trial.running for trial in in_flight)) if in_flight else Done()
         if not self._has_room():
-            return Wait() if any(trial.running for trial in self._in_flight.values()) else Done()
+            return Wait() if any(trial.running for trial in in_flight) else Done()
         self._check_failures()
-        return (
-            self._hand_out_new(number, worker) if waiting is None else self._hand_out_again(waiting, worker)
-        )
+        if waiting is not None:
+            return self._hand_out_again(waiting, worker)
+        if not open_to_new(worker, crew, in_flight):
+            return Wait(for_all=False)
+        return self._hand_out_new(number, worker)
 
     def observe(self, number: int, attempt: int, progress: Progress) -> bool:
         """Store intermediate metrics; False means the trial ends here: close it and report nothing.
@@ -142,7 +142,7 @@ class Campaign(Generic[G]):
         """Store what became of an attempt, then tell the controller.
 
         The first result of the attempt that is under way counts; every other one is logged and
-        ignored. A failure with retries left gives the trial back. Raises DataFailure.
+        ignored. A failure with retries left gives the trial back. Raises DataFailure, FatalFailure.
         """
         trial = self._under_way(number, attempt)
         if trial is None:
@@ -150,7 +150,7 @@ class Campaign(Generic[G]):
                 "campaign %r trial %d: ignored a late result of attempt %d", self._name, number, attempt
             )
             return
-        judged = self._judge(result)
+        judged = self._rules.judged(result)
         if isinstance(judged, Failure):
             self._fail(trial, judged)
         else:
@@ -163,7 +163,8 @@ class Campaign(Generic[G]):
         for number, trial in self._in_flight.items():
             if trial.running:
                 trial.record = self._writer.give_back(number, trial.record.attempt, None)
-                self._stands_still(trial)
+                trial.running = False
+                self._account.end(number, datetime.now(UTC))
 
     def beat(self) -> None:
         """Give a sign of life; cheap enough to be called at every turn of a loop."""
@@ -203,7 +204,7 @@ class Campaign(Generic[G]):
         trials = {trial.number: trial for trial in self._writer.trials()}
         for trial in trials.values():
             if trial.finish_order is None:
-                self._in_flight[trial.number] = _InFlight(trial, self._pending(trial), running=False)
+                self._in_flight[trial.number] = InFlight(trial, self._pending(trial))
         attempts = self._writer.attempts()
         self._account = Account(self._rules.limits, ((each.started, each.ended) for each in attempts))
         for attempt in attempts:
@@ -211,8 +212,8 @@ class Campaign(Generic[G]):
             if attempt.failure is None or (trial.failure is not None and attempt.attempt == trial.attempt):
                 continue
             self._retried[attempt.failure.kind] += 1
-            if trial.number in self._in_flight:
-                self._in_flight[trial.number].failures[attempt.failure.kind] += 1
+            if waiting := self._in_flight.get(trial.number):
+                take_back(waiting, attempt.failure.kind, attempt.worker, self._rules.alone)
         ended = [(trial.finish_order, trial) for trial in trials.values() if trial.finish_order is not None]
         metrics = self._writer.final({each.metric for each in self._rules.objectives})
         for _, trial in sorted(ended, key=itemgetter(0)):
@@ -222,7 +223,7 @@ class Campaign(Generic[G]):
         # From the text also when the genome is at hand, so that a rebuilt controller is told the same.
         return Pending(trial.number, self._space.from_text(trial.genome), trial.note)
 
-    def _under_way(self, number: int, attempt: int) -> _InFlight[G] | None:
+    def _under_way(self, number: int, attempt: int) -> InFlight[G] | None:
         trial = self._in_flight.get(number)
         return trial if trial is not None and trial.running and trial.record.attempt == attempt else None
 
@@ -257,22 +258,19 @@ class Campaign(Generic[G]):
             told=self._told,
         )
         stored = self._writer.reserve(new, worker)
-        self._in_flight[number] = _InFlight(stored, self._pending(stored), running=True)
+        self._in_flight[number] = trial = InFlight(stored, self._pending(stored))
+        hand_over(trial, worker, self._in_flight.values())
         self._account.begin(number, stored.started)
         return self._assignment(stored)
 
-    def _hand_out_again(self, trial: _InFlight[G], worker: str) -> Assignment:
+    def _hand_out_again(self, trial: InFlight[G], worker: str) -> Assignment:
         trial.record = self._writer.start(trial.record.number, trial.record.attempt + 1, worker)
-        trial.running = True
+        hand_over(trial, worker, self._in_flight.values())
         self._account.begin(trial.record.number, trial.record.started)
         return self._assignment(trial.record)
 
     def _has_room(self) -> bool:
         return self._account.has_room(datetime.now(UTC))
-
-    def _stands_still(self, trial: _InFlight[G]) -> None:
-        trial.running = False
-        self._account.end(trial.record.number, datetime.now(UTC))
 
     def _assignment(self, trial: TrialRecord) -> Assignment:
         return Assignment(
@@ -283,29 +281,19 @@ class Campaign(Generic[G]):
             genome=trial.genome,
         )
 
-    def _judge(self, result: Measurement | TrialFailed) -> tuple[Measurement, float] | Failure:
-        """The measurement with its reward, or why there is none."""
-        if isinstance(result, TrialFailed):
-            return Failure(result.kind, result.message, result.provenance)
-        try:
-            values(self._rules.objectives, result.metrics)  # raises before anything is stored
-            return result, reward(self._rules.reward, result.metrics)
-        except NoReward as error:
-            return Failure(FailureKind.INTERNAL, str(error), result.provenance)
-        except NotFinite as error:
-            return Failure(FailureKind.DIVERGED, str(error), result.provenance)
-
-    def _fail(self, trial: _InFlight[G], failure: Failure) -> None:
+    def _fail(self, trial: InFlight[G], failure: Failure) -> None:
         number, attempt, kind = trial.record.number, trial.record.attempt, failure.kind
-        if not self._rules.may_retry(kind, trial.failures[kind]):
+        verdict = self._rules.verdict(kind, trial.failures[kind], shared=trial.shared)
+        if verdict is Verdict.GIVE_UP:
             self._end(self._writer.fail(number, attempt, failure), trial.pending, {})
             return
         trial.record = self._writer.give_back(number, attempt, failure)
-        self._stands_still(trial)
-        trial.failures[kind] += 1
+        self._account.end(number, datetime.now(UTC))
+        take_back(trial, kind, trial.worker, {kind} if verdict is Verdict.ALONE else ())
         self._retried[kind] += 1
-        if kind is FailureKind.DATA:
-            raise DataFailure(f"campaign {self._name!r} trial {number}: {failure.message}")
+        if verdict is Verdict.STOP:
+            stopped = DataFailure if kind is FailureKind.DATA else FatalFailure
+            raise stopped(f"campaign {self._name!r} trial {number}: {failure.message}")
 
     def _end(self, stored: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
         del self._in_flight[stored.number]

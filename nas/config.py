@@ -23,7 +23,7 @@ from nas.folder import NAME
 from nas.limits import Limits
 from nas.objectives import Objective, check_objectives, spelled_out
 from nas.reward_config import PlainReward, RewardConfig, with_kind
-from nas.rules import CampaignRules
+from nas.rules import ALONE, CampaignRules
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
 from nas.stopping import HalvingConfig
@@ -57,12 +57,16 @@ class FinalistsConfig:
 class FailureConfig:
     """What failures lead to: how often a trial is tried again after each kind, and when to give up.
 
-    The campaign stops when more than this `share` of the ended trials failed, `least` of them at least.
+    `alone`: after these kinds a trial that had shared its node is tried again without neighbours.
+    `stop`: after these the campaign stops, once there are no retries left; so it does when more than
+    this `share` of the ended trials failed, `least` of them at least.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     retries: dict[FailureKind, int] = field(default_factory=lambda: {FailureKind.LOST_WORKER: 2})
+    alone: tuple[FailureKind, ...] = tuple(ALONE)
+    stop: tuple[FailureKind, ...] = ()
     share: float = 0.5
     least: int = 5
 
@@ -174,6 +178,8 @@ class CampaignConfig:
             objectives=self.objectives,
             stopping=self.stopping,
             retries=self.failures.retries,
+            alone=frozenset(self.failures.alone),
+            stop=frozenset(self.failures.stop),
             failure_share=self.failures.share,
             min_failures=self.failures.least,
         )
@@ -183,6 +189,11 @@ class CampaignConfig:
         whole: dict[str, Any] = adapter(CampaignConfig).dump_python(self, mode="json")
         del whole["database"]
         whole["budget"] = {key: value for key, value in whole["budget"].items() if value is not None}
+        for key in ("alone", "stop"):  # these too came later
+            if getattr(self.failures, key) == getattr(FailureConfig(), key):
+                del whole["failures"][key]
+        if whole["evaluator"].get("checkpoint", ...) is None:
+            del whole["evaluator"]["checkpoint"]
         if whole["controller"].get("contenders", 0) is None:
             del whole["controller"]["contenders"]  # as before there were any
         return {key: value for key, value in whole.items() if value or key not in LATER}
@@ -193,6 +204,7 @@ class CampaignConfig:
         whole = self.to_json()
         whole.pop("control", None)
         del whole["name"], whole["runner"], whole["finalists"]  # none of them changes what is searched
+        whole["evaluator"].pop("checkpoint", None)  # nor does this
         if whole["evaluator"].get("judge") == Split.REWARD:
             del whole["evaluator"]["judge"]  # as before there was a choice
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))

@@ -16,7 +16,7 @@ def expected() -> tuple[type[Exception], ...]:
     """Imported when something went wrong, not before: the CLI starts without any of it."""
     from controller.cost_gate import NothingAffordable
     from controller.no_repeats import SpaceExhausted
-    from nas.campaign import ControllerStuck, DataFailure, TooManyFailures
+    from nas.campaign import ControllerStuck, DataFailure, FatalFailure, TooManyFailures
     from nas.config_file import ConfigError
     from nas.designs import UnknownDesign
     from nas.export.model_garden import NotExpressible
@@ -44,6 +44,7 @@ def expected() -> tuple[type[Exception], ...]:
         DataError,
         DataFailure,
         ExportMismatch,
+        FatalFailure,
         FolderError,
         InvalidGenome,
         InvalidSpace,

@@ -25,6 +25,7 @@ class MakeEvaluator:
     config: EvaluatorConfig
     cache: Path
     weights: Path | None
+    checkpoints: Path | None = None
     threads: int = 1
     deadline: float | None = None
 
@@ -37,6 +38,7 @@ class MakeEvaluator:
                     self.config,
                     cache=self.cache,
                     weights=self.weights,
+                    checkpoints=self.checkpoints,
                     deadline=self.deadline,
                     threads=self.threads,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,7 +16,15 @@ from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
 from results_db.fence import Holder, process_start
-from results_db.records import ENDED, AttemptRecord, FenceRecord, MetricRecord, TrialRecord, TrialStatus
+from results_db.records import (
+    ENDED,
+    AttemptCounts,
+    AttemptRecord,
+    FenceRecord,
+    MetricRecord,
+    TrialRecord,
+    TrialStatus,
+)
 from results_db.store import LEASE_SECONDS, Store
 from search_space.genome import Genome
 
@@ -28,6 +36,7 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     """Where a campaign stands, whoever runs it."""
     found = store.summary(config.name, RECENT)
     record, counts = found.campaign, found.counts
+    failures = {kind.value: count for kind, count in sorted(found.failures.items())}
     driver = _driver(found.fence)
     pace = _pace(found.recent)
     done = sum(counts[state] for state in ENDED)
@@ -41,8 +50,9 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
         "state": "finished" if left <= 0 else "running" if driver else "budget spent" if full else "stopped",
         "budget": config.budget.trials,
         "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
-        "failures": {kind.value: count for kind, count in sorted(found.failures.items())},
-        "retried": found.attempts - sum(counts.values()),
+        "failures": failures,
+        "retried": found.attempts.total - sum(counts.values()),
+        "attempts": _attempts(found.attempts, failures),
         "best": _brief(found.best) if found.best else None,
         "rewards": list(found.rewards),
         "trials_per_hour": pace,
@@ -222,6 +232,22 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
         if record.failure
         else None,
         "provenance": dict(record.provenance),
+    }
+
+
+def _attempts(found: AttemptCounts, given_up: Mapping[str, int]) -> dict[str, Any]:
+    """Attempts by how they ended; of each kind of failure, how many were tried again or given up."""
+    return {
+        "total": found.total,
+        "cut_off": found.cut_off,
+        "failed": {
+            kind.value: {
+                "attempts": count,
+                "tried_again": count - given_up.get(kind, 0),
+                "given_up": given_up.get(kind, 0),
+            }
+            for kind, count in sorted(found.failed.items())
+        },
     }
 
 

@@ -61,6 +61,11 @@ class CampaignFolder:
         return self.path / "weights"
 
     @property
+    def checkpoints(self) -> Path:
+        """Trainings that are under way, where the config has them written down."""
+        return self.path / "checkpoints"
+
+    @property
     def database(self) -> str:
         """The URL of the campaign's database: a SQLite file in here unless another was recorded."""
         if self._address.exists():

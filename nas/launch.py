@@ -160,6 +160,7 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         config.evaluator,
         folder.cache,
         folder.weights if config.keep_weights else None,
+        _checkpoints(drive),
         threads=1 if isinstance(config.runner, SerialOptions) else config.runner.cpus_per_worker,
         # Ray's workers are ended from outside, even in the middle of a step.
         deadline=config.runner.timeout_seconds if isinstance(config.runner, SerialOptions) else None,
@@ -171,6 +172,7 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         before, finished = finished, len(campaign.snapshot().rewards)
         if finished != before:
             keep_best_weights(drive)
+        tidy_checkpoints(drive)
         tick()
         out_of_budget = campaign.seconds_left <= 0
         if interrupts.asked or out_of_budget:
@@ -187,7 +189,7 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
                 evaluator = Interruptible(make_evaluator(), interrupts, lambda: campaign.seconds_left)
                 serial.run(campaign, evaluator, tidy_tick)
             case RayOptions():
-                from nas.runners import ray
+                from nas.runners.ray import run as ray
 
                 ray.run(campaign, make_evaluator, config.runner, tidy_tick, folder.log)
             case _:
@@ -208,6 +210,27 @@ def keep_best_weights(drive: Drive) -> None:
     for file in files:
         if int(file.stem) not in kept:
             file.unlink(missing_ok=True)
+
+
+def tidy_checkpoints(drive: Drive) -> None:
+    """Remove the checkpoints of trials that have ended."""
+    folder = _checkpoints(drive)
+    files = [] if folder is None else [file for file in folder.glob("*.npz") if file.stem.isdigit()]
+    if not files:
+        return
+    snapshot = drive.campaign.snapshot()
+    for file in files:
+        if int(file.stem) not in (*snapshot.running, *snapshot.waiting):
+            file.unlink(missing_ok=True)
+
+
+def _checkpoints(drive: Drive) -> Path | None:
+    """Where the config has them, in a folder of this campaign's own."""
+    evaluator = drive.config.evaluator
+    if not isinstance(evaluator, ProxyConfig) or evaluator.checkpoint is None:
+        return None
+    elsewhere = evaluator.checkpoint.folder
+    return Path(elsewhere) / drive.config.name if elsewhere else drive.folder.checkpoints
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ def print_status(console: Console, facts: dict[str, Any]) -> None:
         state.append(f" by process {facts['driver']['pid']} on {facts['driver']['host']}", style="dim")
     table.add_row(Text(facts["name"], style="bold"), state)
     table.add_row("trials", _counted(facts, done))
+    for line in _troubles(facts["attempts"]):
+        table.add_row("", Text(line, style="yellow"))
     if facts["best"]:
         best = facts["best"]
         table.add_row(
@@ -169,6 +171,21 @@ def _limit(limit: dict[str, Any]) -> str:
 
 def _word(limit: str) -> str:
     return limit.replace("_", "-")
+
+
+def _troubles(attempts: dict[str, Any]) -> list[str]:
+    """What befell attempts: a line for each kind of failure, and one for those cut off."""
+    lines = [
+        f"{kind.replace('_', ' ')}: {each['attempts']} of {attempts['total']} attempts,"
+        f" {each['tried_again']} tried again, {each['given_up']} given up"
+        for kind, each in attempts["failed"].items()
+    ]
+    cut = attempts["cut_off"]
+    return (
+        [*lines, f"cut off when their driver stopped: {cut} of {attempts['total']} attempts"]
+        if cut
+        else lines
+    )
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

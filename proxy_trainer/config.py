@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from proxy_trainer.checkpoint import CheckpointConfig
 from proxy_trainer.data.config import CocoData, RenderedData, Split, Splits
 from proxy_trainer.recipe import Recipe
 
@@ -25,6 +26,7 @@ class ProxyConfig:
     `metrics`: what a trial measures, durations and memory included. `ranking`: those of them that are
     told at every evaluation and the better the higher. `judge` is the split that trials are judged by:
     searches use the reward split, and finalists the confirm split, which no reward came from.
+    `checkpoint` changes no result: trials that outlive a worker go on where it was lost.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -41,6 +43,7 @@ class ProxyConfig:
     splits: Splits = field(default_factory=Splits)
     recipe: Recipe = field(default_factory=Recipe)
     judge: Literal[Split.REWARD, Split.CONFIRM] = Split.REWARD
+    checkpoint: CheckpointConfig | None = None
 
     def __post_init__(self) -> None:
         if self.judge is Split.CONFIRM and not self.splits.confirm:

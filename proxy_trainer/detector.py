@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +90,24 @@ class Detector:
     def statistics(self) -> Array:
         """The moving batch norm statistics."""
         return np.asarray(self._statistics.numpy())
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """All that `step` changes, by name."""
+        return {name: np.asarray(variable.numpy()) for name, variable in self._variables().items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Be as another detector of the same blueprint was when it gave this `state`."""
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        return {
+            "weights": self._weights,
+            "momentum": self._momentum,
+            "average": self._average,
+            "statistics": self._statistics,
+        }
 
     def _step(
         self, images: tf.Tensor, classes: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor, average: tf.Tensor

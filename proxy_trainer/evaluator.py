@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
+from proxy_trainer.checkpoint import Checkpoint
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from proxy_trainer.data.errors import DataError
@@ -35,7 +36,8 @@ class ProxyEvaluator:
     """Trains and judges one genome after the other in this process; nothing of a trial stays behind.
 
     Raises DataError when it is made, if the data cannot be opened. `weights` is the folder where
-    each trial's weights go, as `NUMBER.npz`; without it none are kept. `deadline` in seconds ends
+    each trial's weights go, as `NUMBER.npz`; without it none are kept; `checkpoints` likewise, for trials
+    that are under way. `deadline` in seconds ends
     a trial as TIMEOUT between two steps; a step that hangs is the runner's to end. With more than
     one of `threads`, equal trials may differ in the last bits.
     """
@@ -46,11 +48,13 @@ class ProxyEvaluator:
         *,
         cache: Path,
         weights: Path | None = None,
+        checkpoints: Path | None = None,
         deadline: float | None = None,
         threads: int = 1,
     ) -> None:
         self._config = config
         self._weights = weights
+        self._checkpoints = checkpoints
         self._deadline = math.inf if deadline is None else deadline
         device = prepare(threads)
         resolution = config.recipe.resolution
@@ -89,7 +93,8 @@ class ProxyEvaluator:
         memory = PeakMemory()
         genome = Genome.from_text(assignment.genome)
         sets = (self._train_set, self._reward_set)
-        for event in train(genome, *sets, recipe, assignment.seed, self._deadline):
+        checkpoint = self._checkpoint(assignment)
+        for event in train(genome, *sets, recipe, assignment.seed, self._deadline, checkpoint):
             if isinstance(event, Trained):
                 if self._weights is not None:
                     save_weights(self._weights / f"{assignment.number:05d}.npz", event)
@@ -97,6 +102,16 @@ class ProxyEvaluator:
                 yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance)
             else:
                 yield dataclasses.replace(event, provenance=self._provenance)
+
+    def _checkpoint(self, assignment: Assignment) -> Checkpoint | None:
+        """Who ended the trial removes the file: a runner may close a training that will go on later."""
+        if self._config.checkpoint is None or self._checkpoints is None:
+            return None
+        same = {word: self._provenance[word] for word in ("code", "recipe", "data", "tensorflow")}
+        trial = {"campaign": assignment.campaign, "number": assignment.number, "seed": assignment.seed}
+        identity = json.dumps({**same, **trial, "genome": assignment.genome}, sort_keys=True)
+        path = self._checkpoints / f"{assignment.number:05d}.npz"
+        return Checkpoint(path, identity, self._config.checkpoint.every)
 
     def _failed(self, kind: FailureKind, message: str) -> TrialFailed:
         return TrialFailed(kind, message, self._provenance)

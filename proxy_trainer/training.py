@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from proxy_trainer.anchors import Anchors, Floats, Ints, targets
+from proxy_trainer.checkpoint import Checkpoint, State
 from proxy_trainer.data.ahead import ahead
 from proxy_trainer.data.augment import Augment
 from proxy_trainer.data.batches import Batch, batch_at
@@ -43,17 +44,19 @@ class Trained:
     judged: Judged
 
 
-def train(
+def train(  # noqa: PLR0913, what it follows from, and how long and from where
     backbone: Genome | Plan,
     train_set: ImageSet,
     judge_set: ImageSet,
     recipe: Recipe,
     seed: int,
     deadline: float = math.inf,
+    checkpoint: Checkpoint | None = None,
 ) -> Iterator[Progress | Trained]:
     """Train the proxy of a backbone on one split and judge it on another; the last item is `Trained`.
 
-    Everything random comes from `seed`. Raises TrialFailed: DIVERGED when the loss, a weight or a
+    Everything random comes from `seed`. With a `checkpoint` it goes on where another process left off, to
+    the same result; the seconds of both are added. Raises TrialFailed: DIVERGED when the loss, a weight or a
     statistic is not finite, TIMEOUT between two steps when `deadline` seconds have passed.
     """
     clock = _Clock()
@@ -61,20 +64,26 @@ def train(
     blueprint = Blueprint.of(backbone, recipe, classes)
     detector = Detector(blueprint, recipe, classes, seed)
     losses: list[float] = []
-    lessons = ahead(lambda step: _lesson(blueprint.anchors, train_set, recipe, (seed, step)), recipe.steps)
+    first = _resume(checkpoint, detector, losses, clock, recipe.steps)
+    lessons = ahead(
+        lambda step: _lesson(blueprint.anchors, train_set, recipe, (seed, first + step)), recipe.steps - first
+    )
     with closing(lessons):
-        for step in range(recipe.steps):
+        for step in range(first, recipe.steps):
             asked = time.perf_counter()
             lesson = next(lessons)
             clock.waited(time.perf_counter() - asked)
             losses.append(_step(detector, lesson, recipe, step))
             done = step + 1
-            if done == 1:
+            if step == first:
                 clock.lap("seconds_start")
             if done < recipe.steps and clock.seconds() > deadline:
                 raise TrialFailed(
                     FailureKind.TIMEOUT, f"over {deadline:g} s at step {done} of {recipe.steps}"
                 )
+            if checkpoint is not None and done % checkpoint.every == 0 and done < recipe.steps:
+                clock.lap("seconds_train")
+                checkpoint.save(State(done, detector.state, tuple(losses[-REPORT_EVERY:]), clock.laps))
             if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
                 clock.lap("seconds_train")
                 metrics = evaluate(
@@ -98,6 +107,19 @@ def train(
         "flops": float(sum(blueprint.declaration.multiply_adds.values())),
     }
     yield Trained(metrics | clock.laps, blueprint, judged)
+
+
+def _resume(
+    checkpoint: Checkpoint | None, detector: Detector, losses: list[float], clock: _Clock, steps: int
+) -> int:
+    """The first step that is left to do, with everything as it was before it."""
+    state = checkpoint.load(detector.state, steps) if checkpoint is not None else None
+    if state is None:
+        return 0
+    detector.restore(state.vectors)
+    losses.extend(state.losses)
+    clock.goes_on_from(state.seconds)
+    return state.step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +194,11 @@ class _Clock:
     _began: float = field(default_factory=time.perf_counter)
     _last: float = field(default_factory=time.perf_counter)
     _cpu: float = field(default_factory=time.process_time)
+    _before: Mapping[str, float] = field(default_factory=dict)
+
+    def goes_on_from(self, laps: Mapping[str, float]) -> None:
+        """What an earlier attempt took counts too, but for the deadline, which is of an attempt."""
+        self._before, self.laps = laps, dict(laps)
 
     def seconds(self) -> float:
         return time.perf_counter() - self._began
@@ -179,8 +206,9 @@ class _Clock:
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name] = self.laps.get(name, 0.0) + now - self._last
-        self.laps["seconds"] = now - self._began
-        self.laps["seconds_cpu"] = time.process_time() - self._cpu
+        self.laps["seconds"] = self._before.get("seconds", 0.0) + now - self._began
+        cpu = time.process_time() - self._cpu
+        self.laps["seconds_cpu"] = self._before.get("seconds_cpu", 0.0) + cpu
         self._last = now
 
     def waited(self, seconds: float) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from results_db.records import AttemptRecord, MetricRecord, Summary, TrialRecord, TrialStatus
+from results_db.records import (
+    AttemptCounts,
+    AttemptRecord,
+    MetricRecord,
+    Summary,
+    TrialRecord,
+    TrialStatus,
+)
 from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow
 from search_space.trial import FailureKind
 
@@ -85,16 +93,40 @@ def recent(session: Session, campaign_id: int, limit: int) -> tuple[tuple[dateti
 
 def summary(session: Session, row: CampaignRow, latest: int) -> Summary:
     """Where a campaign stands; `latest` outcomes are looked at one by one."""
-    attempts = select(func.count()).where(AttemptRow.campaign_id == row.id)
     return Summary(
         campaign=row.record(),
         fence=row.fence(),
         counts=counts(session, row.id),
         failures=failures(session, row.id),
-        attempts=session.scalar(attempts) or 0,
+        attempts=attempts_by_end(session, row.id),
         recent=recent(session, row.id, latest),
         best=next(iter(top(session, row.id, 1)), None),
         rewards=rewards(session, row.id),
+    )
+
+
+def attempts_by_end(session: Session, campaign_id: int) -> AttemptCounts:
+    """How many attempts there were, and how they ended."""
+    of_trial = and_(TrialRow.campaign_id == AttemptRow.campaign_id, TrialRow.number == AttemptRow.number)
+    latest = and_(
+        TrialRow.attempt == AttemptRow.attempt,
+        TrialRow.status.in_((TrialStatus.RUNNING, TrialStatus.FINISHED, TrialStatus.STOPPED)),
+    )
+    rows = (
+        select(AttemptRow.failure_kind, latest.label("latest"), func.count().label("total"))
+        .join(TrialRow, of_trial)
+        .where(AttemptRow.campaign_id == campaign_id)
+        .group_by(AttemptRow.failure_kind, latest)
+    )
+    found = session.execute(rows).all()
+    failed: Counter[FailureKind] = Counter()
+    for row in found:
+        if row.failure_kind is not None:
+            failed[row.failure_kind] += row.total
+    return AttemptCounts(
+        total=sum(row.total for row in found),
+        failed=dict(failed),
+        cut_off=sum(row.total for row in found if row.failure_kind is None and not row.latest),
     )
 
 

@@ -134,6 +134,18 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptCounts:
+    """How many attempts there were: in all, failed by kind, and cut off when their driver stopped or died.
+
+    The latest attempt of a running trial is not among those cut off, whether its driver lives or not.
+    """
+
+    total: int
+    failed: Mapping[FailureKind, int]
+    cut_off: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRecord:
     """One metric after `step` steps of one attempt; NaN when it was no finite number.
 
@@ -152,15 +164,15 @@ class MetricRecord:
 class Summary:
     """Where a campaign stands at one moment, for those who look often.
 
-    `failures` are the failed trials by kind, `attempts` how many there were; `recent` the start and the end
-    of the latest outcomes, oldest first; `best` is the trial of highest reward; `rewards` in finish order.
+    `failures` are the failed trials by kind; `recent` the start and the end of the latest outcomes, oldest
+    first; `best` is the trial of highest reward; `rewards` in finish order.
     """
 
     campaign: CampaignRecord
     fence: FenceRecord
     counts: Mapping[TrialStatus, int]
     failures: Mapping[FailureKind, int]
-    attempts: int
+    attempts: AttemptCounts
     recent: tuple[tuple[datetime, datetime], ...]
     best: TrialRecord | None
     rewards: tuple[float, ...]

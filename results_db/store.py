@@ -17,6 +17,7 @@ from results_db.errors import CampaignExists, StorageError, UnknownCampaign, Unk
 from results_db.fence import Holder, claim
 from results_db.patience import patient
 from results_db.records import (
+    AttemptCounts,
     AttemptRecord,
     CampaignRecord,
     FenceRecord,
@@ -213,6 +214,12 @@ class Store:
         """How many trials are in each status, zeros included."""
         with self._campaign(name) as (session, row):
             return queries.counts(session, row.id)
+
+    @patient
+    def attempts_by_end(self, name: str) -> AttemptCounts:
+        """How many attempts there were, and how they ended."""
+        with self._campaign(name) as (session, row):
+            return queries.attempts_by_end(session, row.id)
 
     @patient
     def attempts(self, name: str, number: int | None = None) -> tuple[AttemptRecord, ...]:

@@ -31,7 +31,7 @@ class RayOptions:
     """A pool of Ray actors, on this machine or, where RAY_ADDRESS is set, on a cluster.
 
     `workers`: null for as many as cores, memory, GPUs and the trials left allow. `timeout_seconds` is
-    how long one attempt may take.
+    how long one attempt may take, `start_seconds` how long a worker may take until it can work.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -41,6 +41,7 @@ class RayOptions:
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0.0
     timeout_seconds: float | None = None
+    start_seconds: float = 900.0
 
     def __post_init__(self) -> None:
         if self.workers is not None and not 1 <= self.workers <= 10_000:
@@ -51,6 +52,8 @@ class RayOptions:
             raise ValueError(
                 f"gpus_per_worker={self.gpus_per_worker}, expected a share of one, or a whole number"
             )
+        if not self.start_seconds > 0:
+            raise ValueError(f"start_seconds={self.start_seconds}, expected above 0")
         _check_timeout(self.timeout_seconds)
 
 

@@ -65,6 +65,7 @@ def ray_session() -> Iterator[None]:
     ray.init(
         "local",
         num_cpus=2,
+        num_gpus=2,  # made up: Ray only counts them
         include_dashboard=False,
         object_store_memory=80 * 2**20,
         log_to_driver=False,

@@ -227,3 +227,23 @@ def test_every_dataclass_of_the_config_refuses_unknown_keys() -> None:
 def test_a_missing_file_is_said_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
         load(tmp_path / "none.yaml")
+
+
+def test_what_failures_lead_to_reads_back_and_is_left_out_where_it_is_the_default(words: Words) -> None:
+    failures = {"retries": {"timeout": 1}, "alone": [], "stop": ["internal"]}
+    config = from_json(words | {"failures": failures})
+
+    assert from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config.rules.alone == set()
+    assert config.rules.stop == {"internal"}
+    assert from_json(words).to_json()["failures"].keys() == {"retries", "share", "least"}
+    assert from_json(words).rules.alone == {"out_of_memory"}
+
+
+def test_checkpoints_change_no_search(words: Words) -> None:
+    plain = from_json(words | {"evaluator": {"kind": "proxy"}})
+    config = from_json(words | {"evaluator": {"kind": "proxy", "checkpoint": {"every": 100}}})
+
+    assert from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config.hash == plain.hash
+    assert "checkpoint" not in plain.to_json()["evaluator"]

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from nas.config import CampaignConfig, from_json, load
-from nas.launch import DataChanged, create, driving, find
+from nas.launch import DataChanged, create, driving, find, tidy_checkpoints
+from proxy_trainer.checkpoint import CheckpointConfig
+from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData
 from proxy_trainer.data.render import render_to
+from proxy_trainer.protocol import TrialFailed
 from results_db.errors import CampaignExists
-from search_space.trial import Assignment
+from search_space.trial import Assignment, FailureKind
 
 Written = Callable[..., Path]
 
@@ -92,6 +96,25 @@ def test_a_start_that_was_cut_off_is_taken_over(tmp_path: Path, written: Written
     shutil.rmtree(folder.path)
     with pytest.raises(CampaignExists):
         create(config, root)
+
+
+def test_checkpoints_stay_while_their_trial_may_go_on(tmp_path: Path, config: CampaignConfig) -> None:
+    checkpoint = CheckpointConfig(every=5, folder=str(tmp_path / "elsewhere"))
+    evaluator = dataclasses.replace(cast("ProxyConfig", config.evaluator), checkpoint=checkpoint)
+    create(dataclasses.replace(config, evaluator=evaluator), tmp_path)
+    with driving(*find(tmp_path, "real")) as drive:
+        folder = tmp_path / "elsewhere" / "real"
+        folder.mkdir(parents=True)
+        for number in (1, 2):
+            drive.campaign.propose()
+            (folder / f"{number:05d}.npz").touch()
+        (folder / "00001.77.partial").touch()
+        drive.campaign.record(1, 1, TrialFailed(FailureKind.LOST_WORKER, "gone"))
+        tidy_checkpoints(drive)
+        assert len(list(folder.glob("*.npz"))) == 2, "the first waits to go on"
+        drive.campaign.record(2, 1, TrialFailed(FailureKind.DIVERGED, "nan"))
+        tidy_checkpoints(drive)
+        assert [file.name for file in folder.glob("*.npz")] == ["00001.npz"]
 
 
 def test_a_relative_sqlite_file_counts_from_the_config(written: Written) -> None:

@@ -50,7 +50,7 @@ def main(url: str) -> None:
     import ray
     from ray.cloudpickle import register_pickle_by_value
 
-    from nas.runners import ray as runner
+    from nas.runners.ray import run as runner
 
     ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20)
     register_pickle_by_value(sys.modules["__main__"])  # type: ignore[no-untyped-call] # Ray's own omission
@@ -58,7 +58,7 @@ def main(url: str) -> None:
     with Store.create(url) as store:
         store.add(NewCampaign(name="c", seed=1, config={}, config_hash="", code_version=""))
         with store.take("c") as writer:
-            rules = CampaignRules(trials=4, retries={}, failure_share=1.0)
+            rules = CampaignRules(trials=4, retries={}, alone=frozenset(), failure_share=1.0)
             campaign = Campaign(writer, rules, space, RandomSearch(space))
             runner.run(campaign, Greedy(), RayOptions(workers=2), lambda: None)
 

@@ -16,8 +16,8 @@ from ray.cloudpickle import register_pickle_by_value
 from controller.random_search import RandomSearch
 from nas.campaign import Campaign, DataFailure
 from nas.rules import CampaignRules
-from nas.runners import ray as runner
 from nas.runners.options import RayOptions
+from nas.runners.ray import run as runner
 from nas.runners.worker import RunnerError
 from proxy_trainer.protocol import Evaluator, TrialFailed
 from results_db.records import NewCampaign, TrialStatus
@@ -46,7 +46,10 @@ class Scripted:
 
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
         with (self.places / f"{assignment.number}").open("a", encoding="utf-8") as file:
-            file.write(f"{os.getpid()} {sorted(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']}\n")
+            file.write(
+                f"{os.getpid()} {sorted(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']} "
+                f"{os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n"
+            )
         yield Progress(step=1, metrics={"AP": 0.1})
         self._befall(self.fates.get(assignment.number, "") if assignment.attempt == 1 else "")
         yield Progress(step=2, metrics={"AP": 0.2})
@@ -68,12 +71,19 @@ class Scripted:
 
 @dataclass(frozen=True)
 class Unbuildable:
-    """An evaluator that can't be made: `how` says why."""
+    """An evaluator that can't be made: `how` says why; with `once`, a file, only the first time."""
 
     how: str
+    once: Path | None = None
 
     def __call__(self) -> Evaluator:
+        if self.once is not None:
+            if self.once.exists():
+                return Scripted({}, self.once.parent)
+            self.once.touch()
         match self.how:
+            case "hang":
+                time.sleep(1000)
             case "typed":
                 raise TrialFailed(FailureKind.DATA, "/data/images: no such directory")
             case "slip":
@@ -99,7 +109,7 @@ def campaign(store: Store) -> Iterator[Callable[[int, Retries], Campaign[Genome]
     with store.take("c") as writer:
 
         def open_with(trials: int, retries: Retries) -> Campaign[Genome]:
-            rules = CampaignRules(trials=trials, retries=retries, failure_share=1.0)
+            rules = CampaignRules(trials=trials, retries=retries, alone=frozenset(), failure_share=1.0)
             return Campaign(writer, rules, space, RandomSearch(space))
 
         yield open_with
@@ -120,7 +130,7 @@ def test_every_trial_is_run_once_on_warm_pinned_workers(store: Store, campaign: 
     assert all(len(lines) == 1 for lines in notes)
     places = {line.split(maxsplit=1)[0]: line for (line,) in notes}
     assert 1 <= len(places) <= 2
-    assert all("," not in line and line.endswith(" 1") for line in places.values()), "one core, one thread"
+    assert all("," not in line and line.split()[2] == "1" for line in places.values()), "one core, one thread"
     assert ticks
 
 
@@ -170,7 +180,7 @@ def test_data_that_can_not_be_read_stops_the_run(store: Store, campaign: Open, t
     [
         ("typed", "no such directory"),
         ("slip", "a slip in a constructor"),
-        ("exit", "3 workers in a row died"),
+        ("exit", "3 workers in a row came to nothing"),
     ],
 )
 def test_workers_that_can_not_start_stop_the_run(campaign: Open, how: str, line: str) -> None:
@@ -178,6 +188,37 @@ def test_workers_that_can_not_start_stop_the_run(campaign: Open, how: str, line:
         runner.run(campaign(4, {}), Unbuildable(how), RayOptions(workers=1), lambda: None)
 
     assert "\n" not in str(stopped.value)
+
+
+def test_a_worker_that_hangs_while_it_starts_is_replaced(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    options = RayOptions(workers=1, start_seconds=2)
+
+    runner.run(campaign(2, {}), Unbuildable("hang", tmp_path / "hung"), options, lambda: None)
+
+    assert [trial.attempt for trial in store.trials("c")] == [1, 1]
+
+
+@pytest.mark.full
+def test_workers_that_all_hang_while_they_start_stop_the_run(campaign: Open) -> None:
+    with pytest.raises(RunnerError, match=r"3 workers in a row .* not ready after 0.5 s"):
+        runner.run(
+            campaign(4, {}), Unbuildable("hang"), RayOptions(workers=1, start_seconds=0.5), lambda: None
+        )
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.5, {"0"}), (2, {"0,1"})])
+def test_a_share_of_a_device_and_several(
+    store: Store, campaign: Open, tmp_path: Path, share: float, seen: set[str]
+) -> None:
+    """The session has two made-up GPUs: halves of one fit two workers, and both only one."""
+    runner.run(campaign(4, {}), Scripted({}, tmp_path), RayOptions(gpus_per_worker=share), lambda: None)
+
+    found = {(tmp_path / f"{number}").read_text(encoding="utf-8").split()[-1] for number in range(1, 5)}
+    assert found == seen
+    workers = {attempt.worker.partition("@")[0] for attempt in store.attempts("c")}
+    assert workers <= {"ray-0", "ray-1"} if share < 1 else workers == {"ray-0"}
 
 
 def test_an_interrupt_passes_through_and_ends_the_workers(
@@ -200,7 +241,7 @@ def test_an_interrupt_passes_through_and_ends_the_workers(
 
 def _is_worker(pid: int) -> bool:
     try:
-        return "ray::Worker" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+        return "ray::Actor" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
     except OSError:
         return False
 

@@ -1,0 +1,176 @@
+"""Ray itself: started here or joined elsewhere, how many workers it bears, and whether its head lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import ray
+from ray.exceptions import RayActorError
+
+from nas.runners.capacity import local_workers
+from nas.runners.options import RayOptions
+from nas.runners.worker import RunnerError
+
+OBJECT_STORE_BYTES: Final = 100 * 2**20  # results are small: data reaches the workers through files
+LOOK_SECONDS: Final = 2.0
+HEAD_SECONDS: Final = 20.0
+"""A head that has not answered for so long is gone. Ray itself would end this process after 60."""
+
+PARTING_SECONDS: Final = 15.0
+
+
+@dataclass(slots=True)
+class Cluster:
+    """What is known of Ray while it runs, renewed by a thread: its calls hang when the head is gone.
+
+    `workers` is how many the pool should have, with what Ray has now. `nodes` are the resources of each
+    living node.
+    """
+
+    options: RayOptions
+    left: int
+    grows: bool
+    nodes: Sequence[Mapping[str, float]] = ()
+    _answered: float = field(default_factory=time.monotonic)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def workers(self) -> int:
+        """As many as the config says; else as many as fit, at most one for each trial left."""
+        if self.options.workers is not None:
+            return self.options.workers
+        return max(1, min(self.left, sum(fitting(node, self.options) for node in self.nodes)))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether any node is large enough for a worker, busy or not."""
+        return any(fitting(node, self.options) for node in self.nodes)
+
+    def check(self) -> None:
+        """Raises RunnerError where the head has not answered for long."""
+        silent = time.monotonic() - self._answered
+        if silent > HEAD_SECONDS:
+            raise RunnerError(
+                f"the head of the Ray cluster is lost: no answer for {silent:.0f} s;"
+                " `nas resume` goes on, once there is a cluster"
+            )
+
+    @property
+    def answers(self) -> bool:
+        """Whether the head answered lately."""
+        return time.monotonic() - self._answered < 3 * LOOK_SECONDS
+
+    def look(self) -> None:
+        """See what is there."""
+        found = ray.nodes()  # type: ignore[no-untyped-call] # Ray's own omission
+        self.nodes = [node["Resources"] for node in found if node["Alive"]]
+        self._answered = time.monotonic()
+
+    def watch(self, head: str) -> None:
+        """Go on looking, until `close`; run by a thread."""
+        while not self._over.wait(LOOK_SECONDS):
+            try:
+                _check_reachable(head)
+                if self.grows:
+                    self.look()
+            except Exception:  # noqa: BLE001, S112 whatever it is: no answer
+                continue
+            self._answered = time.monotonic()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._over.set()
+
+
+def fitting(node: Mapping[str, float], options: RayOptions) -> int:
+    """How many workers a node of these resources bears; a share of a GPU never spans two."""
+    bearable = int(node.get("CPU", 0)) // options.cpus_per_worker
+    share = options.gpus_per_worker
+    if share:
+        gpus = node.get("GPU", 0)
+        bearable = min(bearable, int(gpus) * int(1 / share) if share <= 1 else int(gpus // share))
+    return bearable
+
+
+@contextmanager
+def engine(options: RayOptions, left: int) -> Iterator[Cluster]:
+    """Ray, started here unless it runs already or elsewhere. Raises RunnerError."""
+    started = not ray.is_initialized()
+    elsewhere = bool(os.environ.get("RAY_ADDRESS"))
+    here = options.workers or local_workers(options.cpus_per_worker, left)
+    if started:
+        _connect(here * options.cpus_per_worker)
+    try:
+        cluster = Cluster(options, left if elsewhere or not started else here, grows=elsewhere)
+        cluster.look()
+        if not elsewhere:
+            _check_gpus(cluster, options.gpus_per_worker)
+        threading.Thread(target=cluster.watch, args=[_head()], daemon=True, name="cluster").start()
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+    finally:
+        if started:
+            bounded(ray.shutdown)
+
+
+def bounded(end: Callable[[], object]) -> None:
+    """Do it, or give it up after a while: Ray may wait for a head that is gone."""
+    thread = threading.Thread(target=end, daemon=True, name="parting")
+    thread.start()
+    thread.join(PARTING_SECONDS)
+
+
+def _check_gpus(cluster: Cluster, wanted: float) -> None:
+    gpus = sum(node.get("GPU", 0) for node in cluster.nodes)
+    if wanted > gpus:
+        raise RunnerError(f"runner: gpus_per_worker={wanted:g}, but this machine has {gpus:g}; set it to 0")
+
+
+def _head() -> str:
+    """Where the head listens; empty where Ray's client stands between."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return address if address.startswith("ray://") else str(ray.get_runtime_context().gcs_address)
+
+
+def _connect(cpus: int) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            _check_reachable(address)
+            ray.init(**quiet)
+            return
+        # "local": by default Ray would join whatever cluster was last started on this machine.
+        ray.init(
+            "local", num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
+        )
+    except Exception as error:  # Ray raises bare Exceptions too, when a node is slow to start
+        where = f"the Ray cluster at RAY_ADDRESS={address} can't be used" if address else "Ray doesn't start"
+        hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if address else ""
+        raise RunnerError(f"{where}: {in_a_line(error)}{hint}") from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes. Raises OSError."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error in one line: Ray's own run over many, of which the one about the exit says why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "exit detail" in line.lower()] or lines[:1]
+    if isinstance(error, RayActorError) and told:
+        return told[0].rsplit("Worker exit detail: ", 1)[-1][:200]
+    return (told[0] if told else type(error).__name__)[:200]

@@ -1,0 +1,266 @@
+"""The pool of workers: who does what, and what becomes of it.
+
+Every trouble of Ray's becomes a typed failure of one attempt; retries belong to the campaign. A slot of
+the pool has an actor that waits for a place, starts, idles or works; when it is gone, another is hired.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
+
+from nas.campaign import Campaign, Done
+from nas.runners.options import RayOptions
+from nas.runners.ray.actor import Actor
+from nas.runners.ray.cluster import Cluster, bounded, in_a_line
+from nas.runners.worker import Place, RunnerError
+from proxy_trainer.protocol import Evaluator, TrialFailed
+from search_space.trial import Assignment, FailureKind, Measurement, Progress
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS: Final = 0.2
+STARTS_IN_VAIN: Final = 3
+LONGEST_PAUSE: Final = 60.0
+NO_ROOM_SECONDS: Final = 900.0
+"""So long a cluster may have no node for any worker: its autoscaler may be at it."""
+
+
+class Phase(Enum):
+    """What a slot's actor does."""
+
+    PLACING = auto()
+    STARTING = auto()
+    IDLE = auto()
+    WORKING = auto()
+    GONE = auto()
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place in the pool and the actor that fills it.
+
+    `name` is NAME@NODE once Ray has placed it. `until` is when its patience ends: for a start or an
+    attempt, or for hiring again. `vain` counts the starts that came to nothing, one after the other.
+    """
+
+    index: int
+    phase: Phase = Phase.GONE
+    actor: Any = None
+    name: str = ""
+    assignment: Assignment | None = None
+    until: float = 0.0
+    vain: int = 0
+
+
+class Pool:
+    """`turn` again and again until `finished`, then `close`. Every call may raise RunnerError."""
+
+    def __init__(
+        self,
+        campaign: Campaign[Any],
+        make_evaluator: Callable[[], Evaluator],
+        options: RayOptions,
+        cluster: Cluster,
+        worker_log: Path | None,
+    ) -> None:
+        self._campaign = campaign
+        self._make_evaluator = make_evaluator
+        self._options = options
+        self._cluster = cluster
+        self._log = None if os.environ.get("RAY_ADDRESS") else worker_log
+        self._actor_class: Any = ray.remote(Actor)
+        self._awaited: dict[ray.ObjectRef[Any], Slot] = {}
+        self._slots: list[Slot] = []
+        self._room_seen = time.monotonic()
+        self.finished = False
+
+    def turn(self, tick: Callable[[], None]) -> None:
+        """Hand out what there is, wait a moment for what comes back, and take it in.
+
+        `tick` comes before the last: who stops us may have ended the workers too, and that is no failure.
+        """
+        self._campaign.beat()
+        self._cluster.check()
+        self._staff()
+        self._hand_out()
+        if self.finished:
+            return
+        answers = self._answers()
+        tick()
+        for answer in answers:
+            self._take_in(self._awaited.pop(answer), answer)
+        self._enforce_deadlines()
+
+    def close(self) -> None:
+        """End all workers, whatever they do."""
+        actors = [slot.actor for slot in self._slots if slot.phase is not Phase.GONE]
+        bounded(lambda: [ray.kill(actor) for actor in actors])
+
+    def _staff(self) -> None:
+        """As many slots as there should be, and somebody in each.
+
+        Actors that have found no place stay where the config says how many there are to be: they tell an
+        autoscaler what to start. Where it doesn't, they go when the cluster has shrunk.
+        """
+        now, wanted = time.monotonic(), self._cluster.workers
+        self._slots += [Slot(index) for index in range(len(self._slots), wanted)]
+        for slot in self._slots[wanted:]:
+            if slot.phase is Phase.PLACING:
+                self._dismiss(slot, pause=0)
+        if not self._cluster.answers:
+            return
+        for slot in self._slots[:wanted]:
+            if slot.phase is Phase.GONE and now >= slot.until:
+                self._hire(slot)
+        if self._cluster.has_room:
+            self._room_seen = now
+        elif now - self._room_seen > NO_ROOM_SECONDS:
+            cpus, gpus = self._options.cpus_per_worker, self._options.gpus_per_worker
+            raise RunnerError(
+                f"for {NO_ROOM_SECONDS / 60:.0f} minutes no node of the Ray cluster has had"
+                f" {cpus} CPUs and {gpus:g} GPUs, which a worker needs"
+            )
+
+    def _hire(self, slot: Slot) -> None:
+        slot.actor = self._actor_class.options(
+            num_cpus=self._options.cpus_per_worker, num_gpus=self._options.gpus_per_worker, max_restarts=0
+        ).remote(_place(slot.index, self._options.cpus_per_worker, self._log))
+        slot.phase, slot.until = Phase.PLACING, math.inf
+        self._awaited[slot.actor.node.remote()] = slot
+
+    def _dismiss(self, slot: Slot, pause: float) -> Assignment | None:
+        """End the slot's actor; what it was at."""
+        for answer in [answer for answer, each in self._awaited.items() if each is slot]:
+            del self._awaited[answer]
+        ray.kill(slot.actor)
+        given, slot.assignment, slot.actor = slot.assignment, None, None
+        slot.phase, slot.until = Phase.GONE, time.monotonic() + pause
+        return given
+
+    def _hand_out(self) -> None:
+        able = [slot for slot in self._slots if slot.phase in (Phase.IDLE, Phase.WORKING)]
+        crew = frozenset(slot.name for slot in able)
+        for slot in able:
+            if slot.phase is not Phase.IDLE:
+                continue
+            given = self._campaign.propose(slot.name, crew)
+            if isinstance(given, Assignment):
+                self._start(slot, given)
+            elif isinstance(given, Done):
+                self.finished = True
+                return
+            elif given.for_all:
+                return
+
+    def _start(self, slot: Slot, assignment: Assignment) -> None:
+        slot.phase, slot.assignment = Phase.WORKING, assignment
+        slot.until = time.monotonic() + (self._options.timeout_seconds or math.inf)
+        self._awaited[slot.actor.start.remote(assignment)] = slot
+
+    def _answers(self) -> list[ray.ObjectRef[Any]]:
+        """Wait a moment for the first answer, then take all that are there."""
+        waiting = list(self._awaited)
+        if not waiting:
+            time.sleep(TURN_SECONDS)
+            return []
+        first, _ = ray.wait(waiting, num_returns=1, timeout=TURN_SECONDS)
+        return ray.wait(waiting, num_returns=len(waiting), timeout=0)[0] if first else []
+
+    def _take_in(self, slot: Slot, answer: ray.ObjectRef[Any]) -> None:
+        item: Any
+        try:
+            item = ray.get(answer)
+        except RayTaskError as error:
+            if slot.phase is not Phase.WORKING:
+                raise RunnerError(f"the evaluator can't be built: {in_a_line(error.cause)}") from error
+            item = TrialFailed(FailureKind.INTERNAL, in_a_line(error.cause))
+        except (RayError, TimeoutError) as error:
+            self._lost(slot, error)
+            return
+        match slot.phase:
+            case Phase.PLACING:
+                self._placed(slot, str(item))
+            case Phase.STARTING if item is not None:
+                raise RunnerError(str(item))
+            case Phase.STARTING:
+                slot.vain, slot.phase, slot.until = 0, Phase.IDLE, math.inf
+            case _ if isinstance(item, Progress):
+                self._go_on(slot, item)
+            case _:
+                self._record(self._freed(slot), item)
+
+    def _placed(self, slot: Slot, node: str) -> None:
+        slot.name, slot.phase = f"ray-{slot.index}@{node}", Phase.STARTING
+        slot.until = time.monotonic() + self._options.start_seconds
+        self._awaited[slot.actor.ready.remote(self._make_evaluator)] = slot
+
+    def _go_on(self, slot: Slot, progress: Progress) -> None:
+        assignment = slot.assignment
+        if assignment is None or self._campaign.observe(assignment.number, assignment.attempt, progress):
+            self._awaited[slot.actor.advance.remote()] = slot
+            return
+        slot.actor.stop.remote()
+        self._freed(slot)
+
+    def _freed(self, slot: Slot) -> Assignment | None:
+        """The slot can take something else; what it was at."""
+        given, slot.assignment = slot.assignment, None
+        slot.phase, slot.until = Phase.IDLE, math.inf
+        return given
+
+    def _record(self, assignment: Assignment | None, result: Measurement | TrialFailed) -> None:
+        if assignment is not None:
+            self._campaign.record(assignment.number, assignment.attempt, result)
+
+    def _lost(self, slot: Slot, error: Exception) -> None:
+        """The worker is gone: record it, and hire another."""
+        line = in_a_line(error)
+        memory = isinstance(error, OutOfMemoryError) or "OutOfMemory" in str(error)
+        kind = FailureKind.OUT_OF_MEMORY if memory else FailureKind.LOST_WORKER
+        log.warning("worker %s is gone: %s", slot.name or slot.index, line)
+        self._record(self._dismiss(slot, self._pause(slot, line)), TrialFailed(kind, line))
+
+    def _pause(self, slot: Slot, line: str) -> float:
+        """How long to wait before another is hired: not at all, or longer from start to start in vain.
+
+        Raises RunnerError where nobody ever gets to work. An actor that has found no place did not start.
+        """
+        if slot.phase is not Phase.STARTING:
+            return 0.0
+        slot.vain += 1
+        in_vain = sum(each.vain for each in self._slots)
+        if in_vain >= STARTS_IN_VAIN and not any(
+            each.phase in (Phase.IDLE, Phase.WORKING) for each in self._slots
+        ):
+            raise RunnerError(f"{in_vain} workers in a row came to nothing while they started: {line}")
+        return min(LONGEST_PAUSE, 2.0 ** (slot.vain - 2)) if slot.vain > 1 else 0.0
+
+    def _enforce_deadlines(self) -> None:
+        now = time.monotonic()
+        for slot in self._slots:
+            if slot.phase is Phase.STARTING and slot.until < now:
+                line = f"not ready after {self._options.start_seconds:g} s"
+                self._dismiss(slot, self._pause(slot, line))
+            elif slot.phase is Phase.WORKING and slot.until < now:
+                limit = f"not finished after {self._options.timeout_seconds:g} s"
+                self._record(self._dismiss(slot, pause=0), TrialFailed(FailureKind.TIMEOUT, limit))
+
+
+def _place(index: int, cpus: int, log: Path | None) -> Place:
+    """On a cluster Ray places workers and nobody pins them: it doesn't say which cores are free."""
+    if os.environ.get("RAY_ADDRESS"):
+        return Place(threads=cpus)
+    cores = sorted(os.sched_getaffinity(0))
+    mine = frozenset(cores[(index * cpus + offset) % len(cores)] for offset in range(cpus))
+    return Place(cores=mine, threads=cpus, log=log)

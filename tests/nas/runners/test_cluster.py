@@ -1,0 +1,51 @@
+"""What a cluster bears, as nodes come and go, and when its head counts as lost; no Ray is started."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from nas.runners.options import RayOptions
+from nas.runners.ray.cluster import HEAD_SECONDS, Cluster, fitting
+from nas.runners.worker import RunnerError
+
+HEAD, SMALL, LARGE = {"memory": 1e9}, {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "workers"),
+    [
+        (HEAD, 1, 0, 0),
+        (SMALL, 1, 0, 4),
+        (SMALL, 3, 0, 1),
+        (SMALL, 1, 0.5, 0),
+        (LARGE, 1, 0.5, 4),
+        (LARGE, 1, 0.4, 4),  # a share never spans two
+        (LARGE, 1, 2, 1),
+        (LARGE, 8, 0.1, 2),
+    ],
+)
+def test_how_many_workers_fit_on_a_node(node: dict[str, float], cpus: int, gpus: float, workers: int) -> None:
+    assert fitting(node, RayOptions(cpus_per_worker=cpus, gpus_per_worker=gpus)) == workers
+
+
+def test_the_pool_follows_the_nodes_unless_the_config_says_how_many() -> None:
+    cluster = Cluster(RayOptions(), left=100, grows=True)
+    assert (cluster.workers, cluster.has_room) == (1, False), "somebody has to wait for a place"
+    cluster.nodes = [HEAD, SMALL, LARGE]
+    assert (cluster.workers, cluster.has_room) == (20, True)
+    cluster.nodes = [HEAD, SMALL]
+    assert cluster.workers == 4
+    assert Cluster(RayOptions(), left=3, grows=True, nodes=[LARGE]).workers == 3
+    assert Cluster(RayOptions(workers=64), left=3, grows=True, nodes=[SMALL]).workers == 64
+
+
+def test_a_head_that_is_silent_for_long_is_lost() -> None:
+    heard = Cluster(RayOptions(), left=1, grows=True)
+    heard.check()
+    assert heard.answers
+    lost = Cluster(RayOptions(), left=1, grows=True, _answered=time.monotonic() - HEAD_SECONDS - 1)
+    assert not lost.answers
+    with pytest.raises(RunnerError, match=r"head of the Ray cluster is lost.*nas resume"):
+        lost.check()
