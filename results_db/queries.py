@@ -10,14 +10,7 @@ from datetime import datetime
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from results_db.records import (
-    AttemptCounts,
-    AttemptRecord,
-    MetricRecord,
-    Summary,
-    TrialRecord,
-    TrialStatus,
-)
+from results_db.records import AttemptCounts, AttemptRecord, MetricRecord, Summary, TrialRecord, TrialStatus
 from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow
 from search_space.trial import FailureKind
 
@@ -70,6 +63,31 @@ def counts(session: Session, campaign_id: int) -> Mapping[TrialStatus, int]:
     return {status: found.get(status, 0) for status in TrialStatus}
 
 
+def attempts_by_end(session: Session, campaign_id: int) -> AttemptCounts:
+    """How many attempts there were, and how they ended."""
+    of_trial = and_(TrialRow.campaign_id == AttemptRow.campaign_id, TrialRow.number == AttemptRow.number)
+    latest = and_(
+        TrialRow.attempt == AttemptRow.attempt,
+        TrialRow.status.in_((TrialStatus.RUNNING, TrialStatus.FINISHED, TrialStatus.STOPPED)),
+    )
+    rows = (
+        select(AttemptRow.failure_kind, latest.label("latest"), func.count().label("total"))
+        .join(TrialRow, of_trial)
+        .where(AttemptRow.campaign_id == campaign_id)
+        .group_by(AttemptRow.failure_kind, latest)
+    )
+    found = session.execute(rows).all()
+    failed: Counter[FailureKind] = Counter()
+    for row in found:
+        if row.failure_kind is not None:
+            failed[row.failure_kind] += row.total
+    return AttemptCounts(
+        total=sum(row.total for row in found),
+        failed=dict(failed),
+        cut_off=sum(row.total for row in found if row.failure_kind is None and not row.latest),
+    )
+
+
 def failures(session: Session, campaign_id: int) -> Mapping[FailureKind, int]:
     """How many trials failed, by kind."""
     rows = (
@@ -102,31 +120,6 @@ def summary(session: Session, row: CampaignRow, latest: int) -> Summary:
         recent=recent(session, row.id, latest),
         best=next(iter(top(session, row.id, 1)), None),
         rewards=rewards(session, row.id),
-    )
-
-
-def attempts_by_end(session: Session, campaign_id: int) -> AttemptCounts:
-    """How many attempts there were, and how they ended."""
-    of_trial = and_(TrialRow.campaign_id == AttemptRow.campaign_id, TrialRow.number == AttemptRow.number)
-    latest = and_(
-        TrialRow.attempt == AttemptRow.attempt,
-        TrialRow.status.in_((TrialStatus.RUNNING, TrialStatus.FINISHED, TrialStatus.STOPPED)),
-    )
-    rows = (
-        select(AttemptRow.failure_kind, latest.label("latest"), func.count().label("total"))
-        .join(TrialRow, of_trial)
-        .where(AttemptRow.campaign_id == campaign_id)
-        .group_by(AttemptRow.failure_kind, latest)
-    )
-    found = session.execute(rows).all()
-    failed: Counter[FailureKind] = Counter()
-    for row in found:
-        if row.failure_kind is not None:
-            failed[row.failure_kind] += row.total
-    return AttemptCounts(
-        total=sum(row.total for row in found),
-        failed=dict(failed),
-        cut_off=sum(row.total for row in found if row.failure_kind is None and not row.latest),
     )
 
 

@@ -164,8 +164,8 @@ class MetricRecord:
 class Summary:
     """Where a campaign stands at one moment, for those who look often.
 
-    `failures` are the failed trials by kind; `recent` the start and the end of the latest outcomes, oldest
-    first; `best` is the trial of highest reward; `rewards` in finish order.
+    `failures` are the failed trials by kind, `attempts` how they ended; `recent` the start and the end
+    of the latest outcomes, oldest first; `best` is the trial of highest reward; `rewards` in finish order.
     """
 
     campaign: CampaignRecord
