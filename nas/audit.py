@@ -58,7 +58,7 @@ def _numbers(trials: Trials, budget: int, seed: int) -> Iterator[str]:
 
 
 def _attempts(trials: Trials, attempts: Sequence[AttemptRecord]) -> Iterator[str]:
-    """Numbered without gaps; the last ended as its trial did. Earlier ones failed, were given back or cut off."""
+    """Numbered without gaps, and the last ended as its trial did; others failed, or were cut off."""
     by_number = {number: list(each) for number, each in groupby(attempts, key=lambda each: each.number)}
     for trial in trials:
         own = by_number.get(trial.number, [])
