@@ -8,13 +8,12 @@ to a COMMIT needs no guess. Each is repeated, for some minutes, while the databa
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from sqlalchemy.orm import Session
 from results_db import queries
 from results_db.database import Database
 from results_db.errors import IllegalTransition, LeaseLost, StorageError, UnknownTrial
+from results_db.metric_rows import put
 from results_db.patience import PATIENCE_SECONDS, patient
 from results_db.records import (
     AttemptRecord,
@@ -32,7 +32,7 @@ from results_db.records import (
     TrialRecord,
     TrialStatus,
 )
-from results_db.tables import AttemptRow, CampaignRow, MetricRow, TrialRow, now
+from results_db.tables import AttemptRow, CampaignRow, TrialRow, now
 from search_space.trial import Measurement, Progress
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class Writer:
                 return  # asked again after a later step: these are stored
             if trial.attempt != attempt or trial.status is not TrialStatus.RUNNING:
                 raise self._illegal(trial, f"observe attempt {attempt}")
-            self._put_metrics(session, (number, attempt, progress.step), progress.metrics, final=False)
+            put(session, (self._id, number, attempt, progress.step), progress.metrics, final=False)
 
     @patient
     def finish(self, number: int, attempt: int, measurement: Measurement, reward: float) -> TrialRecord:
@@ -139,7 +139,7 @@ class Writer:
                 return trial.record()
             self._end_attempt(session, trial, attempt, moment, measurement.provenance)
             step = measurement.step
-            self._put_metrics(session, (number, attempt, step), measurement.metrics, final=True)
+            put(session, (self._id, number, attempt, step), measurement.metrics, final=True)
             self._end(session, trial, TrialStatus.FINISHED, moment)
             trial.reward = reward
             return trial.record()
@@ -261,22 +261,6 @@ class Writer:
         last = session.scalar(select(func.max(TrialRow.finish_order)).where(TrialRow.campaign_id == self._id))
         trial.status, trial.ended, trial.finish_order = status, moment, (last or 0) + 1
 
-    def _put_metrics(
-        self, session: Session, at: tuple[int, int, int], metrics: Mapping[str, float], *, final: bool
-    ) -> None:
-        number, attempt, step = at
-        if not metrics:
-            return
-        key = {"campaign_id": self._id, "number": number, "attempt": attempt, "step": step}
-        rows = [
-            {**key, "name": name, "value": float(value) if math.isfinite(value) else None, "final": final}
-            for name, value in metrics.items()
-        ]
-        statement = _insert(session)
-        replaced = {"value": statement.excluded.value, "final": statement.excluded.final}
-        known = [MetricRow.campaign_id, MetricRow.number, MetricRow.attempt, MetricRow.step, MetricRow.name]
-        session.execute(statement.on_conflict_do_update(index_elements=known, set_=replaced), rows)
-
     def _name(self, number: int) -> str:
         return f"campaign {self._campaign.name!r} trial {number}"
 
@@ -284,18 +268,6 @@ class Writer:
         return IllegalTransition(
             f"{self._name(trial.number)}: cannot {what}, it is {trial.status} at attempt {trial.attempt}"
         )
-
-
-def _insert(session: Session) -> Any:
-    """An insertion of metrics that can say what to do about those that are there, in the database's way."""
-    # imported here: PostgreSQL's dialect takes a moment, and the other one is mostly loaded already
-    if session.get_bind().dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as for_postgresql
-
-        return for_postgresql(MetricRow)
-    from sqlalchemy.dialects.sqlite import insert as for_sqlite
-
-    return for_sqlite(MetricRow)
 
 
 def _plain(text: str) -> str:

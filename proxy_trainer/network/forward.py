@@ -13,8 +13,11 @@ from proxy_trainer.network.tensor_ops import Activation, TensorOps
 from proxy_trainer.network.weights import Layout, room, size
 
 
-def split(weights: tuple[Weight, ...], flat: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
-    """The arrays of a flat vector, by step and name."""
+def split(weights: tuple[Weight, ...], flat: tf.Tensor, *, training: bool) -> dict[str, dict[str, tf.Tensor]]:
+    """The arrays of a flat vector, by step and name.
+
+    `training`: by reshapes that tf.gradients knows how to turn; a saved model can't hold those.
+    """
     found: dict[str, dict[str, tf.Tensor]] = {}
     if not weights:
         return found
@@ -23,7 +26,10 @@ def split(weights: tuple[Weight, ...], flat: tf.Tensor) -> dict[str, dict[str, t
     parts = iter(tf.split(flat, [count for pair in padded for count in pair if count]))
     for weight, (_, padding) in zip(weights, padded, strict=True):
         part = next(parts)
-        array = part if len(weight.shape) == 1 else reshaped(part, tuple(weight.shape))
+        array = part
+        if len(weight.shape) > 1:
+            reshape = reshaped if training else tf.reshape
+            array = reshape(part, tuple(weight.shape))
         found.setdefault(weight.step, {})[weight.name] = array
         if padding:
             next(parts)
@@ -44,9 +50,9 @@ def forward(
     `vectors` are the trained weights and the statistics; while training, those of the batch are used.
     """
     trained, statistics = vectors
-    weights = split(layout.trained, trained)
+    weights = split(layout.trained, trained, training=training)
     if not training:
-        for step, arrays in split(layout.statistics, statistics).items():
+        for step, arrays in split(layout.statistics, statistics, training=False).items():
             weights[step].update(arrays)
     ops = {step.name: TensorOps(weights.get(step.name, {}), training, activation) for step in plan.steps}
     outputs = apply(plan, ops, images)

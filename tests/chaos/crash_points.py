@@ -20,7 +20,8 @@ import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,6 +32,7 @@ from controller.config import build
 from controller.protocol import Outcome, Pending, Proposal
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from nas import audit, campaign
+from nas.budget import Limit
 from nas.campaign import Campaign, DataFailure, Done, FatalFailure, TooManyFailures
 from nas.rules import CampaignRules
 from nas.stopping import HalvingConfig
@@ -51,6 +53,7 @@ RULES = CampaignRules(
     failure_share=0.2,
     min_failures=1,
 )
+NOTHING = Limit("hours", 1e-9, per_hour=1.0, per_trial_hour=0.0)
 STOPS = (DataFailure, FatalFailure, TooManyFailures)
 CREW = ("ray-0@a", "ray-1@a", "ray-2@b")
 SPACE = space_by_name("r0-sp53")
@@ -94,12 +97,21 @@ def result_of(given: Assignment) -> Measurement | TrialFailed:
 
 
 def drive(path: Path) -> None:
-    """Three workers of which the first that has a trial gets its result next, until nothing is left."""
+    """Three workers of which the first that has a trial gets its result next, until nothing is left.
+
+    What runs when the campaign stops is given back. First of all comes a driver with nothing to spend.
+    """
     done = False
     with opened(path) as store:
+        with store.take("c") as writer:
+            Campaign(writer, replace(RULES, limits=(NOTHING,)), SPACE, Patient()).propose(CREW[0], CREW)
         while not done:
-            with store.take("c") as writer, suppress(*STOPS):
-                done = _drive(Campaign(writer, RULES, SPACE, Patient()))
+            with store.take("c") as writer:
+                driven = Campaign(writer, RULES, SPACE, Patient())
+                try:
+                    done = _drive(driven)
+                except STOPS:
+                    driven.give_back()
 
 
 def _drive(driven: Campaign[Any]) -> bool:
@@ -112,6 +124,8 @@ def _drive(driven: Campaign[Any]) -> bool:
                 busy[worker] = given
             elif isinstance(given, Done):
                 return driven.finished
+        assert driven.seconds_left > 0
+        assert not driven.finished
         worker = next(iter(busy))
         given = busy.pop(worker)
         # A stopped one is worse than all before it.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from results_db.errors import Guarded
+from results_db.integrity import GUARDS
 from results_db.records import Failure, NewCampaign, NewTrial
 from results_db.store import Store
 from results_db.writer import Writer
@@ -175,3 +177,8 @@ def test_late_metrics_of_another_attempt_are_refused(writer: Writer, new_trial: 
     writer.start(1, 2, "")
     with pytest.raises(ValueError, match="cannot observe attempt 1, it is running at attempt 2"):
         writer.observe(1, 1, Progress(step=1, metrics={"AP": 0.1}))
+
+
+def test_the_guards_that_are_looked_for_are_those_of_the_migration() -> None:
+    migration = importlib.import_module("results_db.migrations.versions.0003_guards")
+    assert [guard.name for guard in migration.GUARDS] == list(GUARDS)

@@ -98,7 +98,7 @@ def test_weights_are_split_as_they_are_unflattened(small: Genome) -> None:
     layout = Layout.of(declare(backbone_plan(small, PROXY), 128))
     flat = initial(layout.trained, 0)
     arrays = unflatten(layout.trained, flat)
-    found = split(layout.trained, tf.constant(flat))
+    found = split(layout.trained, tf.constant(flat), training=False)
     assert {f"{step}/{name}" for step, names in found.items() for name in names} == arrays.keys()
     for step, names in found.items():
         for name, tensor in names.items():
