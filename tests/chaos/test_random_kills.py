@@ -1,6 +1,5 @@
-"""Drivers, workers and whole process trees get SIGKILL at random moments; the campaign comes out whole.
-
-The database is a parameter: what holds on SQLite holds wherever `database` points to.
+"""Drivers, workers, whole process trees and the database server are struck at random moments; the campaign
+comes out whole.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Protocol
 
 import psutil
 import pytest
@@ -26,11 +25,18 @@ Sound = Callable[[str, int], None]
 Strike = Callable[[subprocess.Popen[str]], None]
 
 
-@pytest.fixture(params=["sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+class Server(Protocol):
+    """The database server of the tests."""
+
+    def new(self) -> str: ...
+    def crash(self) -> None: ...
+    def start(self) -> None: ...
+
+
+@pytest.fixture
+def database(engine: Server) -> str:
     """The URL of an empty database."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'chaos.sqlite'}"
+    return engine.new()
 
 
 def progress(url: str) -> tuple[int, int]:
@@ -44,7 +50,16 @@ def progress(url: str) -> tuple[int, int]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("cycles", [4, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    ("engine", "cycles"),
+    [
+        ("sqlite", 4),
+        ("postgresql", 4),
+        pytest.param("sqlite", 200, marks=pytest.mark.full),
+        pytest.param("postgresql", 50, marks=pytest.mark.full),
+    ],
+    indirect=["engine"],
+)
 def test_a_driver_killed_at_random_moments(
     database: str, start: Start, strike: Strike, sound: Sound, cycles: int
 ) -> None:
@@ -66,6 +81,28 @@ def test_a_driver_killed_at_random_moments(
     assert 0 < finished < reserved < trials, "it was killed in the midst of trials"
 
 
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("strikes", [2, pytest.param(30, marks=pytest.mark.full)])
+def test_a_database_server_crashed_at_random_moments(
+    postgres: Server, start: Start, sound: Sound, strikes: int
+) -> None:
+    """The one driver goes on by itself whenever the server is back."""
+    url, trials, rng = postgres.new(), 40 * strikes, random.Random(strikes)
+    process = start(url, trials=trials)
+    assert process.stdout is not None
+    process.stdout.readline()
+    for _ in range(strikes):
+        time.sleep(rng.uniform(0, 0.6))
+        assert process.poll() is None, process.communicate()
+        postgres.crash()
+        time.sleep(rng.uniform(0, 0.6))
+        postgres.start()
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert said.count("asking again for 300 s") >= strikes // 2
+    sound(url, trials)
+
+
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The living worker processes of a campaign that runs on Ray on this machine."""
     found = []
@@ -81,6 +118,7 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("kills", "drivers"), [(3, 1), (60, 10)])
 def test_workers_killed_at_random_moments_and_drivers_with_them(
     database: str, start: Start, strike: Strike, sound: Sound, kills: int, drivers: int
