@@ -192,8 +192,9 @@ class CampaignConfig:
         for key in ("alone", "stop"):  # these too came later
             if getattr(self.failures, key) == getattr(FailureConfig(), key):
                 del whole["failures"][key]
-        if whole["evaluator"].get("checkpoint", ...) is None:
-            del whole["evaluator"]["checkpoint"]
+        for key in ("checkpoint", "latency_runs"):
+            if not whole["evaluator"].get(key, ...):
+                del whole["evaluator"][key]
         if whole["controller"].get("contenders", 0) is None:
             del whole["controller"]["contenders"]  # as before there were any
         return {key: value for key, value in whole.items() if value or key not in LATER}

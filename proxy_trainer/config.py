@@ -18,22 +18,25 @@ COCO_METRICS: Final = (
 )  # fmt: skip
 """The names of COCO's twelve numbers, in the order in which pycocotools gives them."""
 
+METRICS: Final = (
+    *COCO_METRICS, "loss", "parameters", "flops", "memory_mb", "seconds", "seconds_start",
+    "seconds_train", "seconds_statistics", "seconds_evaluate", "seconds_data", "seconds_cpu",
+)  # fmt: skip
+"""The names of all that every trial measures."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyConfig:
     """Train a small detector: on which data, divided how, by which recipe.
 
-    `metrics`: what a trial measures, durations and memory included. `ranking`: those of them that are
-    told at every evaluation and the better the higher. `judge` is the split that trials are judged by:
-    searches use the reward split, and finalists the confirm split, which no reward came from.
-    `checkpoint` changes no result: trials that outlive a worker go on where it was lost.
+    `ranking`: the metrics that are told at every evaluation and the better the higher. `judge` is the split
+    that trials are judged by: searches use the reward split, and finalists the confirm split, which no
+    reward came from.
+    `checkpoint` changes no result: trials that outlive a worker go on where it was lost. `latency_runs`: how
+    often the trained proxy is timed on one image; 0 for not at all.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-    metrics: ClassVar[tuple[str, ...]] = (
-        *COCO_METRICS, "loss", "parameters", "flops", "memory_mb", "seconds", "seconds_start",
-        "seconds_train", "seconds_statistics", "seconds_evaluate", "seconds_data", "seconds_cpu",
-    )  # fmt: skip
     ranking: ClassVar[tuple[str, ...]] = COCO_METRICS
 
     kind: Literal["proxy"] = "proxy"
@@ -44,10 +47,18 @@ class ProxyConfig:
     recipe: Recipe = field(default_factory=Recipe)
     judge: Literal[Split.REWARD, Split.CONFIRM] = Split.REWARD
     checkpoint: CheckpointConfig | None = None
+    latency_runs: int = 0
 
     def __post_init__(self) -> None:
         if self.judge is Split.CONFIRM and not self.splits.confirm:
             raise ValueError("judge: confirm, but splits: confirm=0, expected some images to judge by")
+        if not 0 <= self.latency_runs <= 10_000:
+            raise ValueError(f"latency_runs={self.latency_runs}, expected 0 (not measured) to 10000")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What a trial measures, durations and memory included."""
+        return (*METRICS, "latency_ms") if self.latency_runs else METRICS
 
     @property
     def told_at(self) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from proxy_trainer.data.errors import DataError
 from proxy_trainer.data.image_set import data_hash, open_split
+from proxy_trainer.latency import latency_ms
 from proxy_trainer.memory import PeakMemory
 from proxy_trainer.network.weights import unflatten
 from proxy_trainer.protocol import TrialFailed
@@ -99,6 +100,9 @@ class ProxyEvaluator:
                 if self._weights is not None:
                     save_weights(self._weights / f"{assignment.number:05d}.npz", event)
                 metrics = event.metrics | {"memory_mb": memory.megabytes()}
+                if runs := self._config.latency_runs:
+                    classes = len(self._train_set.categories)
+                    metrics["latency_ms"] = latency_ms(event, recipe, classes, runs)
                 yield Measurement(step=recipe.steps, metrics=metrics, provenance=self._provenance)
             else:
                 yield dataclasses.replace(event, provenance=self._provenance)

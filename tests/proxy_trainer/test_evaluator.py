@@ -204,3 +204,18 @@ def test_memory_stays_after_the_first_trials(cold: Path) -> None:
     held = json.loads((cold / "memory.json").read_text())
     # A trial that stays behind holds some 5 MiB, network and graphs; see PROVEN below.
     assert held[-1] - held[0] < 10
+
+
+def test_it_measures_what_its_config_says(
+    measurement: Measurement, config: ProxyConfig, cache: Path, small: Genome
+) -> None:
+    assert set(measurement.metrics) <= set(config.metrics)  # no large objects, no AP of theirs
+    timed = dataclasses.replace(config, latency_runs=4)
+    *_, last = ProxyEvaluator(timed, cache=cache).evaluate(assignment(small.to_text(), 31))
+    assert isinstance(last, Measurement)
+    assert set(timed.metrics) - set(config.metrics) == {"latency_ms"}
+    assert set(last.metrics) - set(measurement.metrics) == {"latency_ms"}
+    assert 0 < last.metrics["latency_ms"] < 1000 * last.metrics["seconds"]
+    assert last.metrics["AP"] == measurement.metrics["AP"]
+    with pytest.raises(ValueError, match="latency_runs=-1"):
+        dataclasses.replace(config, latency_runs=-1)
