@@ -82,11 +82,10 @@ def _spending(store: Store, config: CampaignConfig, alive: object) -> tuple[tupl
     limits, moment = config.rules.limits, datetime.now(UTC)
     # Of a dead driver's trials nobody knows how long they ran after its last sign of life.
     until = moment if alive else store.fence(config.name).beat or datetime.min.replace(tzinfo=UTC)
-    stored = [(each.started, max(each.started, each.ended or until)) for each in store.attempts(config.name)]
+    stored = [(began, max(began, ended or until)) for began, ended in store.intervals(config.name)]
     account = Account(limits, stored)
-    for trial in store.trials(config.name):
-        if trial.ended is not None and trial.reward is not None:
-            account.finished(trial.ended - trial.started)
+    for took in store.durations(config.name):
+        account.finished(took)
     return uses(limits, account.spent(moment)), not account.has_room(moment)
 
 

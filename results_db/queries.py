@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
@@ -121,6 +121,22 @@ def summary(session: Session, row: CampaignRow, latest: int) -> Summary:
         best=next(iter(top(session, row.id, 1)), None),
         rewards=rewards(session, row.id),
     )
+
+
+def intervals(session: Session, campaign_id: int) -> tuple[tuple[datetime, datetime | None], ...]:
+    """From when to when each attempt took; without an end where it has none yet."""
+    rows = select(AttemptRow.started, AttemptRow.ended).where(AttemptRow.campaign_id == campaign_id)
+    return tuple((started, ended) for started, ended in session.execute(rows))
+
+
+def durations(session: Session, campaign_id: int) -> tuple[timedelta, ...]:
+    """How long the latest attempts of the finished trials took, in finish order."""
+    rows = (
+        select(TrialRow.started, TrialRow.ended)
+        .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FINISHED)
+        .order_by(TrialRow.finish_order)
+    )
+    return tuple(ended - started for started, ended in session.execute(rows) if ended is not None)
 
 
 def attempts(session: Session, campaign_id: int, number: int | None = None) -> tuple[AttemptRecord, ...]:

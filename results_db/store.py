@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final
 
@@ -220,6 +221,18 @@ class Store:
         """How many attempts there were, and how they ended."""
         with self._campaign(name) as (session, row):
             return queries.attempts_by_end(session, row.id)
+
+    @patient
+    def intervals(self, name: str) -> tuple[tuple[datetime, datetime | None], ...]:
+        """From when to when each attempt took; without an end where it has none yet."""
+        with self._campaign(name) as (session, row):
+            return queries.intervals(session, row.id)
+
+    @patient
+    def durations(self, name: str) -> tuple[timedelta, ...]:
+        """How long the latest attempts of the finished trials took, in finish order."""
+        with self._campaign(name) as (session, row):
+            return queries.durations(session, row.id)
 
     @patient
     def attempts(self, name: str, number: int | None = None) -> tuple[AttemptRecord, ...]:
