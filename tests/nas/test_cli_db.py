@@ -195,7 +195,7 @@ def test_a_missing_guard_is_found(campaign: str, nas: Nas) -> None:
     engine.dispose()
     ended = nas("db", "check", campaign)
     assert ended.code == 2
-    assert "the guard guard_trial_ended is missing" in ended.out
+    assert "the guard trial_ended is missing" in ended.out
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -178,6 +178,15 @@ def test_noted_until_it_is_looked_at() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Whoever started the tests may have turned Ctrl-C off, as shells do for what runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_raised_wherever_it_finds_the_process() -> None:
     def interrupted() -> None:
         with heeded() as interrupts, interrupts.noted(), interrupts.raising(within=60):
