@@ -88,6 +88,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         warm_start=(),  # they are listed now
         stopping=None,
         finalists=None,
+        control=False,
         failures=FailureConfig(retries=config.failures.retries, share=1.0),
     )
     create(made, root)

@@ -96,6 +96,13 @@ def test_a_proxy_is_judged_on_the_confirm_split() -> None:
         ProxyConfig(splits=Splits(confirm=0), judge=Split.CONFIRM)
 
 
+def test_resuming_them_ends_with_them(nas: Any, written: Written) -> None:
+    """Whatever their campaign does at its end."""
+    assert nas("run", written({"finalists": {"top": 2, "seeds": 2}, "control": True})).code == 0
+    resumed = nas("resume", "small.finalists")
+    assert resumed.code == 0, resumed.err
+
+
 def test_they_change_no_hash(written: Written) -> None:
     config = load(written())
     assert dataclasses.replace(config, finalists=FinalistsConfig()).hash == config.hash
