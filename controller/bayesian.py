@@ -91,8 +91,7 @@ class Bayesian(Generic[G]):
             return
         check_single("bayesian", outcome)
         value = outcome.result[0]
-        screened = "screened" in outcome.note
-        self._surrogate.learn(self._space.features(outcome.genome), value, screened=screened)
+        self._surrogate.learn(self._space.features(outcome.genome), value, outcome.note)
         heapq.heappush(self._elites, (value, -self._told, outcome))
         if len(self._elites) > self._config.elites:
             heapq.heappop(self._elites)

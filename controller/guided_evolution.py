@@ -105,5 +105,4 @@ class GuidedEvolution(Generic[G]):
         """Takes the outcome in, on both sides. Raises ValueError for several objectives."""
         self._evolution.tell(outcome)
         if not isinstance(outcome.result, FailureKind) and outcome.fidelity is None:
-            screened = "screened" in outcome.note
-            self._surrogate.learn(self._space.features(outcome.genome), outcome.result[0], screened=screened)
+            self._surrogate.learn(self._space.features(outcome.genome), outcome.result[0], outcome.note)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Final, Protocol
@@ -17,12 +17,17 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.protocol import Json
+
 Floats = NDArray[np.float64]
 
 CHECKED: Final = 50
 """Of how many of the latest unscreened outcomes the rank correlation is taken."""
 
 LEAST_CHECKED: Final = 10
+
+CHOSEN: Final = frozenset({"screened", "again"})
+"""Words in the notes of proposals that were chosen for being good (guided_evolution.py, contenders.py)."""
 
 UNSCREENED: Final = 0.1
 """Share of proposals that are not screened, so that there is always something to check it on."""
@@ -66,13 +71,13 @@ class Surrogate:
     _scaled: Scaled | None = None
     _next: int = 0
 
-    def learn(self, row: Floats, value: float, *, screened: bool = False) -> None:
+    def learn(self, row: Floats, value: float, note: Mapping[str, Json]) -> None:
         """Take in an outcome; what was fitted before is checked on it first.
 
-        Not on one that it screened itself: those it liked are so much alike in its eyes that it could
-        only rank their noise, however well it tells them from the rest.
+        Not on one that was chosen for being good, screened or measured again (its note says so): those are so
+        much alike that only their noise could be ranked, however well they are told from the rest.
         """
-        if self._scaled is not None and not screened:
+        if self._scaled is not None and not note.keys() & CHOSEN:
             self._checked.append((float(self._scaled.mean(row[np.newaxis])[0]), value))
         self._rows.append(row)
         self._values.append(value)

@@ -43,7 +43,7 @@ class Fits:
 
 def told(surrogate: Surrogate, rows: Any, values: Any) -> Surrogate:
     for row, value in zip(rows, values, strict=True):
-        surrogate.learn(row, float(value))
+        surrogate.learn(row, float(value), {})
     return surrogate
 
 
@@ -151,10 +151,11 @@ def test_the_ridges_spread_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(((centred @ fit.root) ** 2).sum(axis=1) + noise, deviation**2, rtol=1e-6)
 
 
-def test_what_it_screened_itself_is_no_check() -> None:
+@pytest.mark.parametrize("word", ["screened", "again"])
+def test_what_was_chosen_for_being_good_is_no_check(word: str) -> None:
     rows, values = problem(100, 0.1)
     surrogate = told(Surrogate(bayesian_ridge, start=20, most=200, trust=0.3), rows[:60], values[:60])
     before = surrogate.correlation
     for row in rows[60:]:
-        surrogate.learn(row, -9.0, screened=True)
+        surrogate.learn(row, -9.0, {word: 1})
     assert surrogate.correlation == before
