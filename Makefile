@@ -59,5 +59,6 @@ $(STAMP): requirements.lock setup.py
 	@{ $(BIN)/python -m pip install --quiet uv==$(UV_VERSION) && $(UV) pip sync --quiet requirements.lock; } || { \
 		echo 'uv did not do it; installing with pip ...'; \
 		$(BIN)/python -m pip install --quiet -r requirements.lock; }
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable . || \
+		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
