@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 import nas
 from nas import cli_data, cli_db, cli_evidence, cli_proxy, cli_rewards, cli_simulate, cli_space
+from nas.cli_words import AsJson, Name, Root, console, print_json
 from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
@@ -32,12 +32,6 @@ cli_evidence.register(app)
 cli_rewards.register(app)
 cli_space.register(app)
 cli_simulate.register(app)
-
-Root = Annotated[
-    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
-]
-Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _version(asked: bool) -> None:
@@ -85,7 +79,7 @@ def run(
         same(where, loaded)
         _drive(where, loaded.name)
         return
-    with _console().status("reading the data"):
+    with console().status("reading the data"):
         create(loaded, where)
     _drive(where, loaded.name)
 
@@ -109,9 +103,9 @@ def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
     with Store.read(place.database) as store:
         found = facts.status(store, place, config)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
-        print_status(_console(), found)
+        print_status(console(), found)
 
 
 @app.command()
@@ -133,14 +127,14 @@ def top(
     with Store.read(place.database) as store:
         rows = facts.top(store, name, number, rewards)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    print_top(_console(), name, rows)
+    print_top(console(), name, rows)
     from nas.finalists import finalist_facts, print_finalists, standing
 
     again = standing(folder.root(root), name)
     if again:
-        print_finalists(_console(), name, finalist_facts(again))
+        print_finalists(console(), name, finalist_facts(again))
 
 
 @app.command()
@@ -159,9 +153,9 @@ def show(
     with Store.read(place.database) as store:
         found = facts.trial(store, name, number)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
-        print_trial(_console(), name, found)
+        print_trial(console(), name, found)
 
 
 @app.command()
@@ -193,9 +187,9 @@ def compare(
     target = cli_space.found(to, None, root)
     found = likeness_facts(best, target.genome, config.space.build(), samples)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
-        print_likeness(_console(), name, target.name, found)
+        print_likeness(console(), name, target.name, found)
 
 
 @app.command()
@@ -241,16 +235,6 @@ def _drive(root: Path, name: str) -> None:
         drive_finalists(root, name, None)
     if config.control:
         drive_control(root, name)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
 
 
 def main() -> None:

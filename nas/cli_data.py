@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nas.cli_words import AsJson, print_json
 
 if TYPE_CHECKING:  # only the annotations of helpers need them
     from proxy_trainer.config import ProxyConfig
@@ -52,7 +53,7 @@ def check(
     directory: Annotated[Path, typer.Argument(help="A COCO directory.", show_default=False)],
     config: Config = None,
     sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     root: Annotated[
         Path | None, typer.Option("--root", help="Where campaigns live, and the cache of decoded pictures.")
     ] = None,
@@ -69,7 +70,7 @@ def check(
     if sheet is not None:
         _write_sheet(data, sheet)
     if as_json:
-        typer.echo(json.dumps(found, indent=2, allow_nan=False))
+        print_json(found)
     else:
         print_data(found)
 

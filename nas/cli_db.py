@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nas.cli_words import AsJson, Root, print_json
 
 app = typer.Typer(help="Databases: bring up to date, check, copy.", rich_markup_mode=None)
 
 WRONG = 2
 
-Root = Annotated[
-    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
-]
 Where = Annotated[
     str, typer.Argument(help="A campaign's name, or a database URL.", metavar="NAME|URL", show_default=False)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -28,7 +24,7 @@ def upgrade(where: Where, as_json: AsJson = False, root: Root = None) -> None:
 
     found = upkeep.upgrade(upkeep.place(where, folder.root(root)))
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif found["before"] == found["now"]:
         typer.echo(f"{found['database']}: its schema is {found['now']}, the newest one")
     else:
@@ -49,7 +45,7 @@ def check(
 
     found = upkeep.checked(upkeep.place(where, folder.root(root)), replay=replay)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_check(found)
     if found["problems"] or any(campaign["problems"] for campaign in found["campaigns"]):
@@ -87,7 +83,7 @@ def copy(
         raise Refusal("--campaign: FROM is a campaign already, expected a database URL there")
     found = upkeep.copied(place, target, campaign or [], switch=switch)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for each in found["campaigns"]:
         rows = ", ".join(f"{count} {table}" for table, count in each["rows"].items() if count)
@@ -111,7 +107,3 @@ def _print_check(found: dict[str, Any]) -> None:
             typer.echo(f"  {problem}")
         if campaign["more_problems"]:
             typer.echo(f"  ... and {campaign['more_problems']} more")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Root = Annotated[
-    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
-]
-Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
+from nas.cli_words import Name, Root, console, print_json
 
 
 def finalists(
@@ -37,7 +32,7 @@ def finalists(
     found = again.standing(where, name)
     if found is None:
         raise Refusal(f"campaign {name!r} has no finalists yet; `nas finalists {name}` trains them")
-    typer.echo(json.dumps(again.finalist_facts(found), indent=2, allow_nan=False))
+    print_json(again.finalist_facts(found))
 
 
 def control(
@@ -47,7 +42,6 @@ def control(
     root: Root = None,
 ) -> None:
     """Run random search with a campaign's budget, or go on with it, and compare the two."""
-    from rich.console import Console
 
     from nas import folder
     from nas.control import control_facts, print_control
@@ -59,9 +53,9 @@ def control(
         return
     facts = control_facts(where, name)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2, allow_nan=False))
+        print_json(facts)
     else:
-        print_control(Console(highlight=False), facts)
+        print_control(console(), facts)
 
 
 def register(app: typer.Typer) -> None:

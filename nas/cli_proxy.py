@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from nas.cli_words import AsJson, Root, console, print_json
 
 app = typer.Typer(help="Which proxy to search with.", rich_markup_mode=None)
 
@@ -23,17 +24,14 @@ def study(
         list[str] | None, typer.Option("--arm", help="Train this arm only; may be given several times.")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="Train nothing: report what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
-    ] = None,
+    as_json: AsJson = False,
+    root: Root = None,
 ) -> None:
     """Train genomes with a reference recipe and with candidates, and say which candidate ranks best."""
-    from rich.console import Console
 
     from nas import folder
     from nas.proxy_study.config import load
-    from nas.proxy_study.report import print_study, study_facts, without_nan
+    from nas.proxy_study.report import print_study, study_facts
     from nas.proxy_study.run import run_study, tables
 
     if as_json and not report:
@@ -49,6 +47,6 @@ def study(
     facts = study_facts(loaded.texts(), trained)
     facts["untrained"] = [name for name in loaded.arms if name not in trained]
     if as_json:
-        typer.echo(json.dumps(without_nan(facts), indent=2, allow_nan=False))
+        print_json(facts)
     else:
-        print_study(Console(highlight=False), loaded.name, facts)
+        print_study(console(), loaded.name, facts)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-Root = Annotated[
-    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
-]
-Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from nas.cli_words import AsJson, Name, Root, console, print_json
 
 
 def rescore(
@@ -38,7 +32,7 @@ def rescore(
     with Store.open(place.database) as store:
         found = rescored(store, name, config, label)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     typer.echo(f"rewarded {found['rewarded']} of {found['finished']} finished trials as {label}")
     typer.echo(f"see the best with  nas top {name} --rewards {label}")
@@ -46,7 +40,6 @@ def rescore(
 
 def front(name: Name, as_json: AsJson = False, root: Root = None) -> None:
     """The trials that no other beats in all objectives."""
-    from rich.console import Console
 
     from nas import facts, folder, launch
     from nas.report import print_front
@@ -56,9 +49,9 @@ def front(name: Name, as_json: AsJson = False, root: Root = None) -> None:
     with Store.read(place.database) as store:
         rows = facts.front(store, config)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, allow_nan=False))
+        print_json(rows)
     else:
-        print_front(Console(highlight=False), name, rows)
+        print_front(console(), name, rows)
 
 
 def register(app: Any) -> None:

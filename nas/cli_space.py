@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli_words import AsJson, Root, console, print_json
+
 if TYPE_CHECKING:
     from nas.designs import Design
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Root = Annotated[
-    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
-]
 Words = Annotated[
     str,
     typer.Argument(
@@ -32,16 +29,15 @@ def space(
     as_json: AsJson = False,
 ) -> None:
     """What a space searches, how large it is, and what its random genomes are like."""
-    from rich.console import Console
 
     from nas.space_facts import print_space, space_facts
     from search_space.catalog import space_by_name
 
     facts = space_facts(space_by_name(name), samples, seed)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     else:
-        print_space(Console(highlight=False), facts)
+        print_space(console(), facts)
 
 
 def cost(words: Words, scale: Scale = None, as_json: AsJson = False, root: Root = None) -> None:
@@ -54,7 +50,7 @@ def cost(words: Words, scale: Scale = None, as_json: AsJson = False, root: Root 
     else:
         facts = cost_facts(found(words, scale, root))
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     else:
         print_cost(facts)
 

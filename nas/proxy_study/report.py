@@ -88,19 +88,6 @@ def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, 
     }
 
 
-def without_nan(facts: Any) -> Any:
-    """For JSON, which knows no NaN: nothing instead."""
-    match facts:
-        case dict():
-            return {key: without_nan(value) for key, value in facts.items()}
-        case list():
-            return [without_nan(value) for value in facts]
-        case float() if math.isnan(facts):
-            return None
-        case _:
-            return facts
-
-
 def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
     """The same for people."""
     reference = facts["reference"]

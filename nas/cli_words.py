@@ -1,0 +1,43 @@
+"""What the commands have in common: options with one meaning, and how JSON and tables are printed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:  # rich takes a moment to import, and not every command draws
+    from rich.console import Console
+
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
+]
+Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(facts: Any) -> None:
+    """Facts for programs; null stands for numbers that are not finite, which JSON does not know."""
+    typer.echo(json.dumps(_finite(facts), indent=2, allow_nan=False))
+
+
+def _finite(facts: Any) -> Any:
+    match facts:
+        case dict():
+            return {key: _finite(value) for key, value in facts.items()}
+        case list() | tuple():
+            return [_finite(value) for value in facts]
+        case float() if not math.isfinite(facts):
+            return None
+        case _:
+            return facts
+
+
+def console() -> Console:
+    """Where tables are drawn; it paints no numbers by itself."""
+    from rich.console import Console
+
+    return Console(highlight=False)
