@@ -1,6 +1,6 @@
 """Trials per hour on two cores, against loops over TF Model Garden's detector: the whole trial, to its AP.
 
-    python -m benchmarks.trials_per_hour --garden PYTHON [--steps 500] [--trials 6]
+    python -m benchmarks.trials_per_hour --garden PYTHON [--steps 250] [--trials 6]
 
 The same genomes, images, steps, batch and evaluation set, one way after the other: a campaign with two
 workers; one Model Garden process on both cores; two of them, pinned to one core each. Every process
@@ -176,7 +176,7 @@ def main() -> None:
     """Measure the three ways."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--garden", required=True, help="Python of TF Model Garden's environment")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--trials", type=int, default=6)
     options = parser.parse_args()
     genomes = texts(options.trials + WORKERS)[WORKERS:]

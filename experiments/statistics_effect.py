@@ -16,7 +16,6 @@ from typing import Any
 
 from experiments import proxy_signal
 from experiments.trials import Job, read, run_jobs
-from nas.config import load
 from nas.proxy_study.genomes import depth
 from proxy_trainer.config import ProxyConfig
 from search_space.genome import Genome
@@ -68,10 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
-    config = load(Path(__file__).parent.parent / "configs" / "proxy.yaml").evaluator
-    if not isinstance(config, ProxyConfig):
-        raise TypeError("configs/proxy.yaml does not train proxies")
-    pairs = jobs(config)
+    pairs = jobs(proxy_signal.studied())
     here = [job for *_, moving, estimated in pairs for job in (moving, estimated) if job.arm != "proxy"]
     run_jobs(here, RESULTS, 0 if options.report else 2)
     found = report(pairs)

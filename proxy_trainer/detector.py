@@ -13,7 +13,7 @@ from proxy_trainer.anchors import PER_POSITION, Anchors, make_anchors
 from proxy_trainer.clipping import ArrayClip
 from proxy_trainer.losses import detection_loss
 from proxy_trainer.network.declare import Declaration, declare
-from proxy_trainer.network.forward import forward
+from proxy_trainer.network.forward import Pass, forward
 from proxy_trainer.network.ops import NORM_MOMENTUM
 from proxy_trainer.network.plan import Plan, backbone_plan, detector_plan
 from proxy_trainer.network.weights import Array, Layout, decay_mask, initial
@@ -113,10 +113,10 @@ class Detector:
         self, images: tf.Tensor, classes: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor, average: tf.Tensor
     ) -> tf.Tensor:
         weights = self._weights.read_value()
-        logits, offsets, moments = self._heads((weights, self._statistics), images, training=True)
-        loss = detection_loss(logits, offsets, classes, targets, self._recipe)
-        # Not by a tape: that would pass over the gradients that ops of the graph name for themselves.
-        (gradient,) = tf.gradients(loss, [weights])
+        forwards = Pass.of(self._blueprint.plan, self._blueprint.layout, weights, normalise(images))
+        heads = forwards.outputs["head"]
+        loss = detection_loss(*self._joined(heads), classes, targets, self._recipe)
+        gradient = forwards.gradient(zip(heads, tf.gradients(loss, list(heads)), strict=True))
         gradient = self._clip(gradient + self._decay * weights, weights)
         # momentum = recipe.momentum * momentum + gradient; weights -= rate * momentum; in one pass.
         tf.raw_ops.ResourceApplyMomentum(
@@ -129,17 +129,18 @@ class Detector:
         if self._recipe.average:
             weights = self._weights.read_value()
             self._average.assign(average * self._average + (1.0 - average) * weights)
-        self._statistics.assign(NORM_MOMENTUM * self._statistics + (1.0 - NORM_MOMENTUM) * moments)
+        self._statistics.assign(NORM_MOMENTUM * self._statistics + (1.0 - NORM_MOMENTUM) * forwards.moments)
         return loss
 
     def _moments(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        return self._heads((weights, self._statistics), images, training=True)[2]
+        return self._forward((weights, self._statistics), images, training=True)[1]
 
     def _decoded(
         self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Before suppression: boxes [B, A, 4] in input pixels, probabilities [B, A, K]."""
-        logits, offsets, _ = self._heads((weights, statistics), images, training=False)
+        outputs, _ = self._forward((weights, statistics), images, training=False)
+        logits, offsets = self._joined(outputs["head"])
         return _boxes(tf.constant(self._blueprint.anchors.boxes), offsets), tf.sigmoid(logits)
 
     def _predict(self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -157,24 +158,21 @@ class Detector:
             )
         )
 
-    def _heads(
+    def _forward(
         self, vectors: tuple[tf.Tensor, tf.Tensor], images: tf.Tensor, *, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        outputs, moments = forward(
-            self._blueprint.plan, self._blueprint.layout, vectors, normalise(images), training=training
-        )
-        found = outputs["head"]
-        half = len(found) // 2
+    ) -> tuple[dict[str, tuple[tf.Tensor, ...]], tf.Tensor]:
+        blueprint = self._blueprint
+        return forward(blueprint.plan, blueprint.layout, vectors, normalise(images), training=training)
+
+    def _joined(self, heads: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logits [B, A, K] and offsets [B, A, 4] of all levels."""
+        half = len(heads) // 2
         # Static numbers, so that the batch's size alone may be unknown.
         levels = self._blueprint.anchors.levels
         counts = [int((levels == level).sum()) for level in self._blueprint.plan.outputs]
-        logits = tf.concat(
-            [tf.reshape(x, [-1, n, self._classes]) for x, n in zip(found[:half], counts, strict=True)], axis=1
-        )
-        offsets = tf.concat(
-            [tf.reshape(x, [-1, n, 4]) for x, n in zip(found[half:], counts, strict=True)], axis=1
-        )
-        return logits, offsets, moments
+        logits = [tf.reshape(x, [-1, n, self._classes]) for x, n in zip(heads[:half], counts, strict=True)]
+        offsets = [tf.reshape(x, [-1, n, 4]) for x, n in zip(heads[half:], counts, strict=True)]
+        return tf.concat(logits, axis=1), tf.concat(offsets, axis=1)
 
 
 def _boxes(anchors: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:

@@ -28,10 +28,10 @@ class Recipe:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     resolution: int = 128
-    steps: int = 500
+    steps: int = 250
     batch: int = 8
     learning_rate: float = 0.6
-    warmup_steps: int = 30
+    warmup_steps: int = 15
     momentum: float = 0.9
     weight_decay: float = 4e-5
     clip_ratio: float = 0.02

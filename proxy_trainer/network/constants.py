@@ -10,7 +10,7 @@ _KEPT: Final = "spinenas/constants"
 """The collection in which a graph keeps them: they go with it."""
 
 
-def constant(values: tuple[int, ...], dtype: tf.DType) -> tf.Tensor:
+def constant(values: tuple[float, ...], dtype: tf.DType) -> tf.Tensor:
     """A vector of these values; making one takes longer to trace than most operations."""
     if tf.executing_eagerly():
         return tf.constant(values, dtype)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
+from proxy_trainer.network.constants import constant
 from proxy_trainer.network.declare import Weight
 from proxy_trainer.network.plan import Plan, apply
 from proxy_trainer.network.reshaping import reshaped
+from proxy_trainer.network.tape import Tape
+from proxy_trainer.network.taped_ops import TapedOps
 from proxy_trainer.network.tensor_ops import Activation, TensorOps
 from proxy_trainer.network.weights import Layout, room, size
 
 
-def split(weights: tuple[Weight, ...], flat: tf.Tensor, *, training: bool) -> dict[str, dict[str, tf.Tensor]]:
-    """The arrays of a flat vector, by step and name.
-
-    `training`: by reshapes that tf.gradients knows how to turn; a saved model can't hold those.
-    """
+def split(weights: tuple[Weight, ...], flat: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
+    """The arrays of a flat vector, by step and name."""
     found: dict[str, dict[str, tf.Tensor]] = {}
     if not weights:
         return found
@@ -26,10 +27,7 @@ def split(weights: tuple[Weight, ...], flat: tf.Tensor, *, training: bool) -> di
     parts = iter(tf.split(flat, [count for pair in padded for count in pair if count]))
     for weight, (_, padding) in zip(weights, padded, strict=True):
         part = next(parts)
-        array = part
-        if len(weight.shape) > 1:
-            reshape = reshaped if training else tf.reshape
-            array = reshape(part, tuple(weight.shape))
+        array = reshaped(part, weight.shape) if len(weight.shape) > 1 else part
         found.setdefault(weight.step, {})[weight.name] = array
         if padding:
             next(parts)
@@ -50,13 +48,52 @@ def forward(
     `vectors` are the trained weights and the statistics; while training, those of the batch are used.
     """
     trained, statistics = vectors
-    weights = split(layout.trained, trained, training=training)
+    weights = split(layout.trained, trained)
     if not training:
-        for step, arrays in split(layout.statistics, statistics, training=False).items():
+        for step, arrays in split(layout.statistics, statistics).items():
             weights[step].update(arrays)
     ops = {step.name: TensorOps(weights.get(step.name, {}), training, activation) for step in plan.steps}
     outputs = apply(plan, ops, images)
     return outputs, _moments(layout, ops) if training else statistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pass:
+    """A network run forward on a batch, from where `gradient` goes back.
+
+    `outputs` by step name; `moments` are the statistics that the batch norms used, as a vector.
+    """
+
+    outputs: dict[str, tuple[tf.Tensor, ...]]
+    moments: tf.Tensor
+    _tape: Tape
+    _weights: Sequence[tuple[Weight, tf.Tensor]]
+
+    @staticmethod
+    def of(plan: Plan, layout: Layout, trained: tf.Tensor, images: tf.Tensor) -> Pass:
+        """Of weights as a flat vector; in a graph, with all shapes known."""
+        tape = Tape()
+        weights = split(layout.trained, trained)
+        pairs = [(weight, weights[weight.step][weight.name]) for weight in layout.trained]
+        for _, array in pairs:
+            tape.watch(array)
+        ops = {step.name: TensorOps(weights.get(step.name, {}), training=True) for step in plan.steps}
+        outputs = apply(plan, {name: TapedOps(each, tape) for name, each in ops.items()}, images)
+        return Pass(outputs, _moments(layout, ops), tape, pairs)
+
+    def gradient(self, by_outputs: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+        """By the flat weights, from outputs with the gradients by them. Once a pass."""
+        self._tape.run_back(by_outputs)
+        parts = []
+        for weight, array in self._weights:
+            parts.append(
+                reshaped(self._tape.gradient(array), (-1,))
+                if len(weight.shape) > 1
+                else self._tape.gradient(array)
+            )
+            if padding := room(weight) - size(weight):
+                parts.append(constant((0.0,) * padding, tf.float32))
+        return tf.concat(parts, axis=0)
 
 
 def _moments(layout: Layout, ops: Mapping[str, TensorOps]) -> tf.Tensor:

@@ -10,45 +10,12 @@ import tensorflow as tf
 
 from proxy_trainer.network.constants import constant
 from proxy_trainer.network.ops import NORM_EPSILON, Normal
-from proxy_trainer.network.reshaping import reshaped, sizes
+from proxy_trainer.network.reshaping import reshaped
 
 SIXTH: Final = 0.16667
 """TF Model Garden's hard sigmoid rounds so."""
 
 Activation = Literal["relu", "swish"]
-
-
-_BY_PRODUCTS: Final = "SpineNasConvByProducts"
-
-
-@tf.RegisterGradient(_BY_PRODUCTS)  # type: ignore[untyped-decorator] # TensorFlow's
-def _products(op: tf.Operation, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The gradients of a 1x1 conv as products of matrices: the same sums, on a CPU in less time."""
-    x, kernel = op.inputs
-    channels, filters = sizes(kernel)[-2:]
-    rows, columns = reshaped(upstream, (-1, filters)), reshaped(x, (-1, channels))
-    by_input = _product(rows, reshaped(kernel, (channels, filters)), transpose_b=True)
-    by_kernel = _product(columns, rows, transpose_a=True)
-    known = x.shape.is_fully_defined()
-    by_input = reshaped(by_input, sizes(x)) if known else tf.reshape(by_input, tf.shape(x))
-    return by_input, reshaped(by_kernel, sizes(kernel))
-
-
-def _product(
-    a: tf.Tensor, b: tf.Tensor, *, transpose_a: bool = False, transpose_b: bool = False
-) -> tf.Tensor:
-    """As tf.matmul, which looks at what may be passed to it for longer than it takes to trace."""
-    product: tf.Tensor = tf.raw_ops.MatMul(a=a, b=b, transpose_a=transpose_a, transpose_b=transpose_b)
-    return product
-
-
-def pointwise(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """A 1x1 conv, [B, H, W, C] by [1, 1, C, F], whose gradients by tf.gradients are products.
-
-    Not by tf.custom_gradient, which keeps every graph it was ever used in.
-    """
-    with tf.compat.v1.get_default_graph().gradient_override_map({"Conv2D": _BY_PRODUCTS}):
-        return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
 
 
 @dataclass(slots=True)
@@ -65,12 +32,7 @@ class TensorOps:
     batch_moments: dict[str, tf.Tensor] = field(default_factory=dict)
 
     def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:  # noqa: ARG002 - shapes are in the weights
-        weights = self.weights[f"{name}/kernel"]
-        y: tf.Tensor
-        if kernel == stride == 1 and self.training:
-            y = pointwise(x, weights)
-        else:
-            y = tf.nn.conv2d(x, weights, strides=stride, padding="SAME")
+        y: tf.Tensor = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], strides=stride, padding="SAME")
         return y
 
     def predict(self, name: str, x: tf.Tensor, filters: int, init: Normal, bias: float = 0.0) -> tf.Tensor:  # noqa: ARG002 - shapes and starts are in the weights
@@ -144,15 +106,17 @@ class TensorOps:
 
     def upsample(self, x: tf.Tensor, factor: int) -> tf.Tensor:
         # Repeating by broadcast: cheaper than a gather, and its gradient is a plain sum.
-        _, height, width, channels = x.shape
+        batch, height, width, _ = x.shape
+        channels = self.channels(x)
+        y: tf.Tensor
         if height is None or width is None:
-            y: tf.Tensor = tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
+            y = tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
             return y
-        y = tf.broadcast_to(
-            x[:, :, tf.newaxis, :, tf.newaxis, :],
-            [tf.shape(x)[0], height, factor, width, factor, channels],
-        )
-        return tf.reshape(y, [-1, height * factor, width * factor, channels])
+        rest = (height, factor, width, factor, channels)
+        wide = [tf.shape(x)[0], *rest] if batch is None else constant((batch, *rest), tf.int32)
+        squares = tf.broadcast_to(reshaped(x, (-1, height, 1, width, 1, channels)), wide)
+        y = reshaped(squares, (-1, height * factor, width * factor, channels))
+        return y
 
     def add(self, xs: Sequence[tf.Tensor]) -> tf.Tensor:
         return xs[0] if len(xs) == 1 else tf.add_n(list(xs))

@@ -63,7 +63,7 @@ def judged(detector: Detector, blueprint: Blueprint, batches: list[Batch]) -> Ju
 def test_statistics_are_those_of_all_batches_together(
     judged: Judged, blueprint: Blueprint, batches: list[Batch]
 ) -> None:
-    arrays = split(blueprint.layout.trained, tf.constant(judged.weights), training=False)
+    arrays = split(blueprint.layout.trained, tf.constant(judged.weights))
     ops = {step.name: Recording(arrays.get(step.name, {}), True) for step in blueprint.plan.steps}
     for batch in batches:
         apply(blueprint.plan, ops, normalise(tf.constant(batch.images)))

@@ -11,7 +11,6 @@ import tensorflow as tf
 from proxy_trainer.network.declare import Declaration, Shape, declare
 from proxy_trainer.network.forward import forward, split
 from proxy_trainer.network.plan import backbone_plan, detector_plan
-from proxy_trainer.network.tensor_ops import pointwise
 from proxy_trainer.network.weights import Layout, initial, room, unflatten
 from search_space.catalog import SPACES, SPINENET_49
 from search_space.genome import Genome
@@ -98,7 +97,7 @@ def test_weights_are_split_as_they_are_unflattened(small: Genome) -> None:
     layout = Layout.of(declare(backbone_plan(small, PROXY), 128))
     flat = initial(layout.trained, 0)
     arrays = unflatten(layout.trained, flat)
-    found = split(layout.trained, tf.constant(flat), training=False)
+    found = split(layout.trained, tf.constant(flat))
     assert {f"{step}/{name}" for step, names in found.items() for name in names} == arrays.keys()
     for step, names in found.items():
         for name, tensor in names.items():
@@ -126,26 +125,3 @@ def test_statistics_are_those_of_the_batch_in_training_only(small: Genome) -> No
     features = np.asarray(tf.nn.conv2d(images, kernel, 2, "SAME"))
     np.testing.assert_allclose(used["stem/conv/norm/mean"], features.mean(axis=(0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(used["stem/conv/norm/variance"], features.var(axis=(0, 1, 2)), rtol=1e-3)
-
-
-@pytest.mark.parametrize("batch", [None, 3])
-def test_gradients_of_1x1_convs_are_those_of_tensorflow(batch: int | None) -> None:
-    rng = np.random.default_rng(0)
-    x, upstream = (tf.constant(rng.normal(size=(3, 5, 7, n)), tf.float32) for n in (6, 4))
-    kernel = tf.constant(rng.normal(size=(1, 1, 6, 4)), tf.float32)
-
-    def gradients(conv: Any) -> Any:
-        def both(x: tf.Tensor, kernel: tf.Tensor) -> Any:
-            y = conv(x, kernel)
-            return y, tf.gradients(y, [x, kernel], [upstream])
-
-        specs = tf.TensorSpec([batch, 5, 7, 6]), tf.TensorSpec(kernel.shape)
-        return tf.function(both, autograph=False).get_concrete_function(*specs)
-
-    ours, theirs = gradients(pointwise), gradients(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
-    kinds = [{op.type for op in function.graph.get_operations()} for function in (ours, theirs)]
-    assert ["MatMul" in kind for kind in kinds] == [True, False]
-    (y, found), (wanted_y, wanted) = ours(x, kernel), theirs(x, kernel)
-    np.testing.assert_array_equal(y, wanted_y)
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

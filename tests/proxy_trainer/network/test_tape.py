@@ -1,0 +1,151 @@
+"""Gradients by the tape against those of TensorFlow, which knows nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from proxy_trainer.network.baseline import resnet_fpn_plan
+from proxy_trainer.network.declare import declare
+from proxy_trainer.network.forward import Pass, forward
+from proxy_trainer.network.plan import Plan, backbone_plan, detector_plan
+from proxy_trainer.network.tape import Tape
+from proxy_trainer.network.taped_ops import TapedOps
+from proxy_trainer.network.tensor_ops import TensorOps
+from proxy_trainer.network.weights import Layout, initial, room, size
+from search_space.catalog import space_by_name
+from search_space.scaling import Scaling
+
+PROXY = Scaling(width=0.125, alpha=0.5, endpoint_width=8)
+
+
+def plan(name: str) -> Plan:
+    if name == "fpn":
+        backbone = resnet_fpn_plan(PROXY)
+    else:
+        backbone = backbone_plan(space_by_name(name).sample(np.random.default_rng(5)), PROXY)
+    return detector_plan(backbone, convs=2, width=8, classes=3, anchors=9)
+
+
+def compiled(function: Callable[..., Any], *arguments: tf.Tensor) -> Any:
+    return tf.function(function, autograph=False)(*arguments)
+
+
+@pytest.mark.parametrize("name", ["spinenet-49", "vertex-spinenet-v2", "spinenet-mobile-49", "fpn"])
+def test_a_whole_detector(name: str) -> None:
+    whole = plan(name)
+    layout = Layout.of(declare(whole, 128))
+    rng = np.random.default_rng(1)
+    # Weights of no special value: blocks that start as identities would hide half of the gradients.
+    start = initial(layout.trained, 0)
+    weights = tf.constant(start + rng.normal(0, 0.05, start.shape).astype(np.float32))
+    images = tf.constant(rng.normal(size=(2, 128, 128, 3)), tf.float32)
+
+    def scores(heads: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        return tf.add_n([tf.reduce_sum(tf.sin(each)) for each in heads])
+
+    def ours(weights: tf.Tensor) -> Any:
+        forwards = Pass.of(whole, layout, weights, images)
+        heads = forwards.outputs["head"]
+        return forwards.gradient(
+            zip(heads, tf.gradients(scores(heads), list(heads)), strict=True)
+        ), forwards.moments
+
+    def theirs(weights: tf.Tensor) -> Any:
+        statistics = tf.constant(initial(layout.statistics, 0))
+        outputs, moments = forward(whole, layout, (weights, statistics), images, training=True)
+        return tf.gradients(scores(outputs["head"]), [weights])[0], moments
+
+    (found, moments), (wanted, wanted_moments) = compiled(ours, weights), compiled(theirs, weights)
+
+    np.testing.assert_array_equal(moments, wanted_moments)
+    at, largest = 0, float(np.abs(wanted).max())
+    for weight in layout.trained:
+        part = slice(at, at + size(weight))
+        np.testing.assert_allclose(
+            found[part], wanted[part], rtol=1e-3, atol=1e-5 * largest, err_msg=weight.path
+        )
+        np.testing.assert_array_equal(found[at + size(weight) : at + room(weight)], 0)
+        at += room(weight)
+    assert at == len(found)
+
+
+OPERATIONS: dict[str, Callable[[Any, tf.Tensor], tf.Tensor]] = {
+    "1x1 conv": lambda ops, x: ops.conv("w", x, 5, 1),
+    "1x1 conv, stride 2": lambda ops, x: ops.conv("w", x, 5, 1, 2),
+    "3x3 conv": lambda ops, x: ops.conv("v", x, 5, 3),
+    "3x3 conv, stride 2": lambda ops, x: ops.conv("v", x, 5, 3, 2),
+    "conv with a bias": lambda ops, x: ops.biased("v", x, 5, 3),
+    "conv twice": lambda ops, x: ops.conv("s", ops.conv("s", x, 6, 3), 6, 3),
+    "max-pool": lambda ops, x: ops.max_pool(x),
+    "upsampling": lambda ops, x: ops.upsample(x, 4),
+    "activation": lambda ops, x: ops.activate(x),
+    "sum with itself": lambda ops, x: ops.add((x, x, ops.activate(x))),
+    "sum of one": lambda ops, x: ops.add((ops.activate(x),)),
+    "batch norm": lambda ops, x: ops.norm("n", x),
+    "depthwise conv": lambda ops, x: ops.depthwise("d", x, 2),
+    "excitation": lambda ops, x: ops.excite("e", x, 2),
+}
+SHAPES = {
+    "w/kernel": (1, 1, 6, 5),
+    "v/kernel": (3, 3, 6, 5),
+    "v/bias": (5,),
+    "s/kernel": (3, 3, 6, 6),
+    "n/scale": (6,),
+    "n/offset": (6,),
+    "d/kernel": (3, 3, 6, 1),
+    "e/squeeze/kernel": (1, 1, 6, 2),
+    "e/squeeze/bias": (2,),
+    "e/excite/kernel": (1, 1, 2, 6),
+    "e/excite/bias": (6,),
+}
+
+
+@pytest.mark.parametrize("activation", ["relu", "swish"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation(name: str, activation: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(2, 6, 10, 6)), tf.float32)
+    weights = {key: tf.constant(rng.normal(size=shape), tf.float32) for key, shape in SHAPES.items()}
+
+    def both(x: tf.Tensor) -> Any:
+        taped, plain = ({key: tf.identity(each) for key, each in weights.items()} for _ in range(2))
+        tape = Tape()
+        for each in (x, *taped.values()):
+            tape.watch(each)
+        y = OPERATIONS[name](TapedOps(TensorOps(taped, True, activation), tape), x)
+        other = OPERATIONS[name](TensorOps(plain, True, activation), x)
+        above = tf.constant(rng.normal(size=other.shape), tf.float32)
+        tape.run_back([(y, above)])
+        wanted = tf.gradients(other, [x, *plain.values()], above)
+        pairs = zip((x, *taped.values()), wanted, strict=True)
+        return [
+            (tf.reshape(tape.gradient(each), tf.shape(grad)), grad)
+            for each, grad in pairs
+            if grad is not None
+        ]
+
+    found = compiled(both, x)
+
+    assert found
+    for one, wanted in found:
+        np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_nothing_flows_to_has_no_gradient() -> None:
+    def back(x: tf.Tensor) -> tf.Tensor:
+        tape = Tape()
+        ops = TapedOps(TensorOps({}, training=True), tape)
+        tape.watch(x)
+        used, unused = ops.activate(x), ops.max_pool(x)
+        tape.run_back([(used, used)])
+        with pytest.raises(KeyError):
+            tape.gradient(unused)
+        return tape.gradient(x)
+
+    x = tf.constant([[[[-1.0], [2.0]]]])
+    np.testing.assert_array_equal(compiled(back, x), [[[[0.0], [2.0]]]])
