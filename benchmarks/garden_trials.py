@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import resource
 import sys
 import time
 from pathlib import Path
@@ -163,16 +164,18 @@ def trial(genome: Genome, data: Any, truth: dict[str, Any], steps: int, threads:
     began = time.perf_counter()
     model = model_of(genome)
     step = step_of(model, tf_keras.optimizers.SGD(0.005, momentum=0.9))
-    started = began
+    started, before = began, resource.getrusage(resource.RUSAGE_SELF)
     for number, (images, labels) in enumerate(pipeline(data, threads).take(steps)):
         loss = step(images, labels)
         if number == 0:
             float(loss)
             started = time.perf_counter()
+            before = resource.getrusage(resource.RUSAGE_SELF)
         if number % REPORT == 0:
             float(loss)
     float(loss)
     trained = time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_SELF)
     ap = judge(model, data, truth)
     ended = time.perf_counter()
     return {
@@ -180,6 +183,9 @@ def trial(genome: Genome, data: Any, truth: dict[str, Any], steps: int, threads:
         "steps": trained - started,
         "judge": ended - trained,
         "whole": ended - began,
+        "steps_user": used.ru_utime - before.ru_utime,
+        "steps_system": used.ru_stime - before.ru_stime,
+        "steps_faults": float(used.ru_minflt - before.ru_minflt),
         "AP": ap,
     }
 
