@@ -160,11 +160,13 @@ class Campaign(Generic[G]):
 
     def give_back(self) -> None:
         """Put what runs now back in line, to be handed out first by whoever drives the campaign next."""
-        for number, trial in self._in_flight.items():
-            if trial.running:
-                trial.record = self._writer.give_back(number, trial.record.attempt, None)
-                trial.running = False
-                self._account.end(number, datetime.now(UTC))
+        running = {number: trial for number, trial in self._in_flight.items() if trial.running}
+        if not running:
+            return
+        attempts = {number: trial.record.attempt for number, trial in running.items()}
+        for number, record in self._writer.give_back_all(attempts).items():
+            running[number].record, running[number].running = record, False
+            self._account.end(number, datetime.now(UTC))
 
     def beat(self) -> None:
         """Give a sign of life; cheap enough to be called at every turn of a loop."""
@@ -248,7 +250,8 @@ class Campaign(Generic[G]):
                     f"campaign {self._name!r} trial {number}: the controller asks for outcomes,"
                     " but nothing is in flight"
                 )
-            return Wait()
+            # Who else asks may get one that waits for another worker than this.
+            return Wait(all(trial.running for trial in self._in_flight.values()))
         new = NewTrial(
             number=number,
             genome=self._space.to_text(proposal.genome),

@@ -19,7 +19,7 @@ from controller.listed import ListedConfig
 from nas.budget import Budget
 from nas.config_file import read_config
 from nas.evaluators import EvaluatorConfig
-from nas.folder import NAME
+from nas.folder import LONGEST_NAME, NAME
 from nas.limits import Limits
 from nas.objectives import Objective, check_objectives, spelled_out
 from nas.reward_config import PlainReward, RewardConfig, with_kind
@@ -125,8 +125,21 @@ class CampaignConfig:
             self._check_listed(self.controller)
         check_starts(self.warm_start, self.budget.trials, self.space.build(), self.limits)
         self.budget.limits(self.runner.cpus_per_worker, self.runner.gpus_per_worker)  # raises
+        self._check_end()
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
+
+    def _check_end(self) -> None:
+        """What comes after the search must not turn out to be impossible then."""
+        for suffix, wanted in ((".finalists", self.finalists is not None), (".control", self.control)):
+            if wanted and len(self.name + suffix) > LONGEST_NAME:
+                most = LONGEST_NAME - len(suffix)
+                raise ValueError(f"name={self.name!r}, expected at most {most} characters before {suffix}")
+        if self.finalists is not None and isinstance(self.evaluator, ProxyConfig):
+            try:
+                dataclasses.replace(self.evaluator, judge=Split.CONFIRM)
+            except ValueError as error:
+                raise ValueError(f"finalists: {error}") from error
 
     def _check_metrics(self, part: str, names: Iterable[str]) -> None:
         known = self.evaluator.metrics

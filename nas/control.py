@@ -19,6 +19,7 @@ from controller.random_search import RandomSearchConfig
 from nas import finalists
 from nas.config import CampaignConfig
 from nas.errors import Refusal
+from nas.folder import LONGEST_NAME
 from nas.launch import create, find
 from results_db.store import Store
 
@@ -30,9 +31,11 @@ def prepare(root: Path, name: str) -> CampaignConfig:
     """The control of a campaign, made if it is not there yet. Raises Refusal, FolderError."""
     if name.endswith((SUFFIX, finalists.SUFFIX)):
         raise Refusal(f"campaign {name!r}: expected one that searches, not a control or finalists of one")
-    _, config = find(root, name)
+    place, config = find(root, name)
     if (root / (name + SUFFIX)).exists():
         return find(root, name + SUFFIX)[1]
+    if len(name + SUFFIX) > LONGEST_NAME:
+        raise Refusal(f"campaign {name!r}: {name + SUFFIX!r} would be longer than {LONGEST_NAME} characters")
     made = dataclasses.replace(
         config,
         name=name + SUFFIX,
@@ -42,6 +45,7 @@ def prepare(root: Path, name: str) -> CampaignConfig:
         finalists=None,
         control=False,
         keep_weights=0,
+        database=place.recorded,
     )
     create(made, root)
     return made

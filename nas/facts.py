@@ -11,7 +11,7 @@ import numpy as np
 
 from controller.dominance import first_front
 from nas import ranking
-from nas.budget import Account, Use, uses
+from nas.budget import Account, Use, spent, uses
 from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
@@ -37,7 +37,7 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
     found = store.summary(config.name, RECENT)
     record, counts = found.campaign, found.counts
     failures = {kind.value: count for kind, count in sorted(found.failures.items())}
-    driver = _driver(found.fence)
+    driver = who_drives(found.fence)
     pace = _pace(found.recent)
     done = sum(counts[state] for state in ENDED)
     left = config.budget.trials - done
@@ -80,13 +80,19 @@ def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict
 def _spending(store: Store, config: CampaignConfig, alive: object) -> tuple[tuple[Use, ...], bool]:
     """How much of each hard limit is used, and whether none has room for another trial."""
     limits, moment = config.rules.limits, datetime.now(UTC)
-    # Of a dead driver's trials nobody knows how long they ran after its last sign of life.
-    until = moment if alive else store.fence(config.name).beat or datetime.min.replace(tzinfo=UTC)
-    stored = [(began, max(began, ended or until)) for began, ended in store.intervals(config.name)]
-    account = Account(limits, stored)
+    account = Account(limits, intervals(store, config.name, moment if alive else None))
     for took in store.durations(config.name):
         account.finished(took)
     return uses(limits, account.spent(moment)), not account.has_room(moment)
+
+
+def intervals(store: Store, name: str, moment: datetime | None) -> list[tuple[datetime, datetime]]:
+    """From when to when attempts took; those under way until this moment, None: their driver is dead.
+
+    Then nobody knows how long they ran after its last sign of life.
+    """
+    until = moment or store.fence(name).beat or datetime.min.replace(tzinfo=UTC)
+    return [(began, max(began, ended or until)) for began, ended in store.intervals(name)]
 
 
 def _forecast(used: Sequence[Use], done: int, left: int, pace: float | None) -> dict[str, Any] | None:
@@ -200,7 +206,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _driver(fence: FenceRecord) -> dict[str, Any] | None:
+def who_drives(fence: FenceRecord) -> dict[str, Any] | None:
     """Who drives the campaign: a living process of this host, or one elsewhere that gave a sign lately."""
     if fence.pid is None:
         return None
@@ -251,11 +257,9 @@ def _attempts(found: AttemptCounts, given_up: Mapping[str, int]) -> dict[str, An
 
 
 def _pace(recent: Sequence[tuple[datetime, datetime]]) -> float | None:
-    """Outcomes an hour over the latest ones, from the start of the first of them to the end of the last."""
-    if not recent:
-        return None
-    seconds = (recent[-1][1] - min(started for started, _ in recent)).total_seconds()
-    return len(recent) / seconds * 3600 if seconds > 0 else None
+    """Outcomes an hour over the latest ones, while any of them ran: a campaign that pauses is not slow."""
+    hours = spent(recent, datetime.now(UTC)).hours
+    return len(recent) / hours if hours > 0 else None
 
 
 def age(moment: str) -> float:

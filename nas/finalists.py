@@ -20,11 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from controller.listed import ListedConfig
+from nas import facts, ranking
 from nas import folder as folders
-from nas import ranking
 from nas.budget import spent
 from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
+from nas.folder import LONGEST_NAME
 from nas.launch import create, find
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
@@ -61,13 +62,16 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
                 "leave --top and --seeds out to go on with it"
             )
         return made
+    if len(finalists) > LONGEST_NAME:
+        raise Refusal(f"campaign {name!r}: {finalists!r} would be longer than {LONGEST_NAME} characters")
     wanted = wanted or config.finalists or FinalistsConfig()
     with Store.read(place.database) as store:
         best = [each.trial for each in ranking.best(store, name, wanted.top)]
-        attempts = store.attempts(name)
+        moment = datetime.now(UTC)
+        alive = facts.who_drives(store.fence(name)) is not None
+        gone = spent(facts.intervals(store, name, moment if alive else None), moment)
     if not best:
         raise Refusal(f"campaign {name!r} has no finished trial yet: no finalists")
-    gone = spent(((each.started, each.ended) for each in attempts), datetime.now(UTC))
     try:
         budget = config.budget.rest(len(best) * wanted.seeds, config.rules.limits, gone)
     except ValueError as error:
@@ -81,7 +85,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     made = dataclasses.replace(
         config,
         name=finalists,
-        seed=config.seed + 2**32,  # seeds that no trial of the campaign had
+        seed=(config.seed + 2**32) % 2**63,  # seeds that no trial of the campaign had
         controller=ListedConfig(genomes=tuple(trial.genome for trial in best)),
         evaluator=evaluator,
         budget=budget,
@@ -89,6 +93,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         stopping=None,
         finalists=None,
         control=False,
+        database=place.recorded,
         failures=FailureConfig(retries=config.failures.retries, share=1.0),
     )
     create(made, root)
@@ -96,7 +101,10 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
 
 
 def standing(root: Path, name: str) -> list[Finalist] | None:
-    """The finalists of a campaign as far as they are trained, best first; None where it has none."""
+    """The finalists of a campaign as far as they are trained, best first; None where it has none.
+
+    Raises Refusal where they are of another campaign.
+    """
     if not (root / (name + SUFFIX)).exists():
         return None
     place, config = find(root, name + SUFFIX)
@@ -107,6 +115,12 @@ def standing(root: Path, name: str) -> list[Finalist] | None:
         again = store.trials(config.name)
     with Store.read(folders.find(root, name).database) as store:
         found = store.trials(name)
+    known = {trial.genome for trial in found if trial.reward is not None}
+    if not known.issuperset(texts):
+        raise Refusal(
+            f"{config.name!r} has finalists that {name!r} never finished: they are of an earlier campaign"
+            " of that name; rename or remove their folder"
+        )
     rows = [_finalist(text, found, again[index :: len(texts)]) for index, text in enumerate(texts)]
     return sorted(rows, key=lambda row: -_mean(row.rewards))
 

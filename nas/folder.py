@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_ROOT: Final = "campaigns"
 CACHE: Final = ".cache"
 LEFT_BEHIND_SECONDS: Final = 24 * 3600
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+LONGEST_NAME: Final = 64
+NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}", re.ASCII)
 
 
 class FolderError(ValueError):
@@ -68,9 +69,12 @@ class CampaignFolder:
     @property
     def database(self) -> str:
         """The URL of the campaign's database: a SQLite file in here unless another was recorded."""
-        if self._address.exists():
-            return self._address.read_text(encoding="utf-8").strip()
-        return f"sqlite:///{self.path / 'campaign.sqlite'}"
+        return self.recorded or f"sqlite:///{self.path / 'campaign.sqlite'}"
+
+    @property
+    def recorded(self) -> str | None:
+        """The URL of a database elsewhere, where one was recorded."""
+        return self._address.read_text(encoding="utf-8").strip() if self._address.exists() else None
 
     def record_database(self, url: str) -> None:
         """Remember a database elsewhere; readable by the owner only, since a URL may hold a password."""

@@ -109,12 +109,14 @@ def find(root: Path, name: str) -> tuple[CampaignFolder, CampaignConfig]:
 def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
     """The campaign, with this process as its one driver.
 
-    Raises DataChanged, DataError, CampaignBusy and other StorageErrors.
+    Raises DataChanged, DataError, FolderError, CampaignBusy and other StorageErrors.
     """
-    space = config.space.build()
-    with Store.open(folder.database) as store:
+    space, url = config.space.build(), folder.database
+    with Store.open(url) as store:
         _check_data(store, config, folder.cache)
         with store.take(config.name) as writer:
+            if folder.database != url:
+                raise FolderError(f"campaign {config.name!r}: was moved to another database; try again")
             campaign = Campaign(writer, config.rules, space, controller_of(config, space))
             yield Drive(campaign, config, folder, store)
 
@@ -169,6 +171,7 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
 
     def tidy_tick() -> None:
         nonlocal finished
+        campaign.beat()  # who was overtaken must not tidy up what the other driver has
         before, finished = finished, len(campaign.snapshot().rewards)
         if finished != before:
             keep_best_weights(drive)

@@ -12,7 +12,7 @@ import numpy as np
 from controller.protocol import Controller, G, Outcome, Pending, Proposal
 from nas.campaign import Campaign, CampaignSpace
 from nas.rules import CampaignRules
-from results_db.records import AttemptRecord, CampaignRecord, MetricRecord, TrialRecord
+from results_db.records import AttemptRecord, CampaignRecord, MetricRecord, Past, TrialRecord
 from results_db.store import Store
 from results_db.writer import Writer
 
@@ -32,22 +32,27 @@ class _Listener(Generic[G]):
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What a campaign reads of its writer when it is opened, from a store that nobody drives."""
+    """What a campaign reads of its writer when it is opened, as of one moment: it may be driven meanwhile."""
 
-    store: Store
-    campaign: CampaignRecord
+    past: Past
+
+    @property
+    def campaign(self) -> CampaignRecord:
+        return self.past.campaign
 
     def trials(self) -> tuple[TrialRecord, ...]:
-        return self.store.trials(self.campaign.name)
+        return self.past.trials
 
     def attempts(self) -> tuple[AttemptRecord, ...]:
-        return self.store.attempts(self.campaign.name)
+        return self.past.attempts
 
     def intermediate(self, name: str) -> tuple[MetricRecord, ...]:
-        return self.store.intermediate(self.campaign.name, name)
+        del name
+        return self.past.intermediate
 
     def final(self, names: Collection[str]) -> Mapping[int, Mapping[str, float]]:
-        return self.store.final(self.campaign.name, names)
+        del names
+        return self.past.final
 
 
 def strange_proposals(
@@ -58,7 +63,9 @@ def strange_proposals(
     So the state that all drivers together had is the one that the table gives.
     """
     listener: _Listener[G] = _Listener()
-    stored, trials = _Stored(store, store.campaign(name)), store.trials(name)
+    metric = rules.stopping.metric if rules.stopping is not None else None
+    past = store.past(name, metric, {each.metric for each in rules.objectives})
+    stored, trials = _Stored(past), past.trials
     Campaign(cast("Writer", stored), rules, space, listener)
     told = 0
     in_flight: dict[int, Pending[G]] = {}

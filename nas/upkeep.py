@@ -59,16 +59,17 @@ def checked(where: Place, *, replay: bool) -> dict[str, Any]:
 def copied(source: Place, target: str, names: Sequence[str], *, switch: bool) -> dict[str, Any]:
     """Copy campaigns to another database; `switch` makes a campaign's folder use that one from now on.
 
-    Raises CampaignExists, UnknownCampaign, StorageError; for `switch` CampaignBusy too.
+    Raises CampaignExists, UnknownCampaign, StorageError; for `switch` CampaignBusy and LeaseLost too.
     """
     url = sqlite_from(target, Path.cwd())
     if source.folder is None or not switch:
         return _facts(source, url, copying.copy(source.url, url, names or source.names))
     with (
         Store.open(source.url) as store,
-        store.take(source.folder.name),
+        store.take(source.folder.name) as writer,
     ):  # nobody may go on with it meanwhile
         done = copying.copy(source.url, url, source.names)
+        writer.hold()  # a copy may take so long that somebody took us for dead
         source.folder.record_database(url)
     return _facts(source, url, done)
 

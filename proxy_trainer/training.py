@@ -81,9 +81,6 @@ def train(  # noqa: PLR0913, what it follows from, and how long and from where
                 raise TrialFailed(
                     FailureKind.TIMEOUT, f"over {deadline:g} s at step {done} of {recipe.steps}"
                 )
-            if checkpoint is not None and done % checkpoint.every == 0 and done < recipe.steps:
-                clock.lap("seconds_train")
-                checkpoint.save(State(done, detector.state, tuple(losses[-REPORT_EVERY:]), clock.laps))
             if recipe.evaluate_every and done % recipe.evaluate_every == 0 and done < recipe.steps:
                 clock.lap("seconds_train")
                 metrics = evaluate(
@@ -96,6 +93,10 @@ def train(  # noqa: PLR0913, what it follows from, and how long and from where
                 yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
             elif done % REPORT_EVERY == 0 and done < recipe.steps:
                 yield Progress(step=done, metrics={"loss": _recent(losses)})
+            # After its progress was taken: who goes on from here does not tell it again.
+            if checkpoint is not None and done % checkpoint.every == 0 and done < recipe.steps:
+                clock.lap("seconds_train")
+                checkpoint.save(State(done, detector.state, tuple(losses[-REPORT_EVERY:]), clock.laps))
     clock.lap("seconds_train")
     judged = _judged(detector, blueprint, train_set, recipe, seed)
     clock.lap("seconds_statistics")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Any, Final
 
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import String, collate, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
 from results_db.database import Access, Database
@@ -116,7 +116,12 @@ def _compare(
 
 def _lines(session: Session, table: type[Base], campaign_id: int) -> Generator[dict[str, Any], None, None]:
     """The rows of a campaign in the order of their keys, a few at a time."""
-    keys = list(table.__table__.primary_key)
+    # By bytes everywhere: PostgreSQL sorts text as its database's language does, SQLite doesn't.
+    by_bytes = session.get_bind().dialect.name == "postgresql"
+    keys = [
+        collate(key, "C") if by_bytes and isinstance(key.type, String) else key
+        for key in table.__table__.primary_key
+    ]
     rows = select(table.__table__).where(table.__table__.c.campaign_id == campaign_id).order_by(*keys)
     with session.execute(rows, execution_options={"yield_per": CHUNK}) as lines:
         for line in lines:

@@ -7,10 +7,11 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psutil
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from results_db.database import Database
@@ -117,14 +118,22 @@ def _swap(database: Database, campaign_id: int, seen: FenceRecord, me: Holder) -
         )
         if swapped.first() is None:
             return False
-        _end_cut_off(session, campaign_id, seen)
+        # Of what a dead driver left open, nobody knows more than that it lived until then.
+        end_open_attempts(session, campaign_id, seen.beat or _latest(session, campaign_id))
         return True
 
 
-def _end_cut_off(session: Session, campaign_id: int, seen: FenceRecord) -> None:
-    """The attempts that a dead driver left open ended with its last sign of life, as far as anybody knows."""
-    if seen.beat is None:
-        return
+def _latest(session: Session, campaign_id: int) -> datetime:
+    """When something happened last: of a copy that nobody has driven, there is no sign of life."""
+    of_campaign = AttemptRow.campaign_id == campaign_id
+    moments = session.execute(
+        select(func.max(AttemptRow.started), func.max(AttemptRow.ended)).where(of_campaign)
+    )
+    return max((moment for moment in moments.one() if moment is not None), default=now())
+
+
+def end_open_attempts(session: Session, campaign_id: int, moment: datetime) -> None:
+    """The attempts that are under way end at this moment, or as they began where that was later."""
     open_ones = (
         select(AttemptRow)
         .join(
@@ -135,7 +144,7 @@ def _end_cut_off(session: Session, campaign_id: int, seen: FenceRecord) -> None:
         .where(TrialRow.status == TrialStatus.RUNNING, TrialRow.attempt == AttemptRow.attempt)
     )
     for attempt in session.scalars(open_ones):
-        attempt.ended = max(attempt.started, seen.beat)
+        attempt.ended = max(attempt.started, moment)
         attempt.seconds = (attempt.ended - attempt.started).total_seconds()
 
 

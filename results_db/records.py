@@ -179,6 +179,20 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What a driver reads when it opens a campaign, as it was at one moment.
+
+    `intermediate`: one metric of all trials, without those that ended a trial; `final`: some of those.
+    """
+
+    campaign: CampaignRecord
+    trials: tuple[TrialRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
+    intermediate: tuple[MetricRecord, ...]
+    final: Mapping[int, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WholeCampaign:
     """A campaign at one moment; `final` has, by trial, the metrics of the measurement that ended it."""
 

@@ -25,6 +25,7 @@ from results_db.records import (
     Json,
     MetricRecord,
     NewCampaign,
+    Past,
     Summary,
     TrialRecord,
     TrialStatus,
@@ -90,6 +91,17 @@ class Store:
                 trials=queries.trials(session, row.id),
                 attempts=queries.attempts(session, row.id),
                 final=queries.final(session, row.id),
+            )
+
+    def past(self, name: str, intermediate: str | None, final: Collection[str]) -> Past:
+        """What a driver would read if it opened the campaign now; raises UnknownCampaign."""
+        with self._campaign(name) as (session, row):
+            return Past(
+                campaign=row.record(),
+                trials=queries.trials(session, row.id),
+                attempts=queries.attempts(session, row.id),
+                intermediate=queries.intermediate(session, row.id, intermediate) if intermediate else (),
+                final=queries.final(session, row.id, final),
             )
 
     def close(self) -> None:

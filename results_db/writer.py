@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from results_db import queries
 from results_db.database import Database
 from results_db.errors import IllegalTransition, LeaseLost, StorageError, UnknownTrial
+from results_db.fence import end_open_attempts
 from results_db.metric_rows import put
 from results_db.patience import PATIENCE_SECONDS, patient
 from results_db.records import (
@@ -179,18 +180,39 @@ class Writer:
             return trial.record()
 
     @patient
+    def give_back_all(self, attempts: Mapping[int, int]) -> Mapping[int, TrialRecord]:
+        """End these attempts, by trial, as `give_back` does: all at one moment, however many they are."""
+        with self._transaction() as (session, moment):
+            found = {number: self._trial(session, number) for number in attempts}
+            for number, trial in found.items():
+                if trial.attempt == attempts[number] and trial.status is TrialStatus.PROPOSED:
+                    continue
+                self._end_attempt(session, trial, attempts[number], moment, {})
+                trial.status = TrialStatus.PROPOSED
+            return {number: trial.record() for number, trial in found.items()}
+
+    @patient
+    def hold(self) -> None:
+        """Make sure that nobody has taken the campaign over; raises LeaseLost."""
+        with self._transaction():
+            pass
+
     def beat(self) -> None:
         """Give a sign of life, unless a write just did; raises LeaseLost."""
         if time.monotonic() - self._last_write >= BEAT_SECONDS:
-            with self._transaction():
-                pass
+            self.hold()
 
     def release(self) -> None:
-        """Stop driving: the next taker need not wait. Does nothing where the lease is lost."""
+        """Stop driving: the next taker need not wait. Does nothing where the lease is lost.
+
+        Attempts that are still under way end here: nobody will know later how long they went on.
+        """
         nobody = {"host": None, "boot": None, "pid": None, "process_start": None, "beat": None}
         try:
             with self._database.transaction() as session:
-                session.execute(self._mine(nobody))
+                mine = session.execute(self._mine(nobody).returning(CampaignRow.id)).first()
+                if mine is not None:
+                    end_open_attempts(session, self._id, now())
         except StorageError as error:
             log.warning("not released, the next driver may have to wait: %s", error)
 

@@ -61,6 +61,8 @@ class Scripted:
                 os._exit(7)
             case "hang":
                 time.sleep(1000)
+            case "slow":
+                time.sleep(0.5)
             case "raise":
                 raise ZeroDivisionError("a slip in an evaluator")
             case "memory":
@@ -89,6 +91,30 @@ class Unbuildable:
             case "slip":
                 raise AttributeError("a slip in a constructor")
         os._exit(9)
+
+
+@dataclass(frozen=True)
+class MadeInTurn:
+    """An evaluator whose makings, counted over all workers, come out as `makings` says; the others well."""
+
+    makings: Mapping[int, str]
+    scripted: Scripted
+
+    def __call__(self) -> Evaluator:
+        for number in range(1000):
+            try:
+                (self.scripted.places / f"made-{number}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            match self.makings.get(number):
+                case "typed":
+                    raise TrialFailed(FailureKind.DATA, "/data/images: not on this node")
+                case "exit":
+                    os._exit(9)
+                case "slow":
+                    time.sleep(8)
+            return self.scripted
+        raise AssertionError
 
 
 Retries = Mapping[FailureKind, int]
@@ -198,6 +224,49 @@ def test_a_worker_that_hangs_while_it_starts_is_replaced(
     runner.run(campaign(2, {}), Unbuildable("hang", tmp_path / "hung"), options, lambda: None)
 
     assert [trial.attempt for trial in store.trials("c")] == [1, 1]
+
+
+def test_a_worker_that_can_not_work_where_others_do_is_hired_again(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    made = MadeInTurn({1: "typed"}, Scripted({1: "exit"}, tmp_path))
+
+    runner.run(campaign(3, {FailureKind.LOST_WORKER: 1}), made, RayOptions(workers=1), lambda: None)
+
+    assert [trial.reward for trial in store.trials("c")] == [0.01, 0.02, 0.03]
+    assert (tmp_path / "made-2").exists(), "nobody was hired again after the one that could not work"
+
+
+def test_starts_in_vain_end_nothing_while_another_worker_may_yet_be_ready(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    made = MadeInTurn({0: "slow", 1: "exit", 2: "exit", 3: "exit"}, Scripted({}, tmp_path))
+
+    runner.run(campaign(2, {}), made, TWO, lambda: None)
+
+    assert store.counts("c")[TrialStatus.FINISHED] == 2
+    assert (tmp_path / "made-3").exists(), "there were not three starts in vain"
+
+
+def test_workers_that_die_before_they_say_where_they_are_stop_the_run(campaign: Open, tmp_path: Path) -> None:
+    nowhere = tmp_path / "no such folder" / "log.txt"
+
+    with pytest.raises(RunnerError, match="3 workers in a row came to nothing"):
+        runner.run(campaign(4, {}), Scripted({}, tmp_path), RayOptions(workers=1), lambda: None, nowhere)
+
+
+def test_no_trial_is_late_because_its_driver_was_away(store: Store, campaign: Open, tmp_path: Path) -> None:
+    away = iter([0.0] * 3 + [4.0])
+
+    def tick() -> None:
+        if store.counts("c")[TrialStatus.RUNNING]:
+            time.sleep(next(away, 0.0))
+
+    options = RayOptions(workers=2, timeout_seconds=2)
+    runner.run(campaign(6, {}), Scripted(dict.fromkeys(range(1, 7), "slow"), tmp_path), options, tick)
+
+    assert next(away, None) is None, "the driver was never away"
+    assert [trial.failure for trial in store.trials("c")] == [None] * 6
 
 
 @pytest.mark.full

@@ -39,6 +39,7 @@ class Cluster:
     grows: bool
     nodes: Sequence[Mapping[str, float]] = ()
     _answered: float = field(default_factory=time.monotonic)
+    _checked: float = field(default_factory=time.monotonic)
     _over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -55,7 +56,12 @@ class Cluster:
 
     def check(self) -> None:
         """Raises RunnerError where the head has not answered for long."""
-        silent = time.monotonic() - self._answered
+        now, before = time.monotonic(), self._checked
+        self._checked = now
+        if now - before > HEAD_SECONDS / 2:
+            # This process was stopped, or busy for long: the head may have answered, had it been asked.
+            self._answered = now
+        silent = now - self._answered
         if silent > HEAD_SECONDS:
             raise RunnerError(
                 f"the head of the Ray cluster is lost: no answer for {silent:.0f} s;"

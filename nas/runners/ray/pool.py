@@ -35,6 +35,9 @@ LONGEST_PAUSE: Final = 60.0
 NO_ROOM_SECONDS: Final = 900.0
 """So long a cluster may have no node for any worker: its autoscaler may be at it."""
 
+AWAY_SECONDS: Final = 1.0
+"""While the driver was elsewhere for longer (waiting for its database, or stopped) nobody's time runs."""
+
 
 class Phase(Enum):
     """What a slot's actor does."""
@@ -82,7 +85,8 @@ class Pool:
         self._actor_class: Any = ray.remote(Actor)
         self._awaited: dict[ray.ObjectRef[Any], Slot] = {}
         self._slots: list[Slot] = []
-        self._room_seen = time.monotonic()
+        self._room_seen = self._listened = time.monotonic()
+        self._ready_once = False
         self.finished = False
 
     def turn(self, tick: Callable[[], None]) -> None:
@@ -170,12 +174,23 @@ class Pool:
 
     def _answers(self) -> list[ray.ObjectRef[Any]]:
         """Wait a moment for the first answer, then take all that are there."""
+        self._put_off()
         waiting = list(self._awaited)
+        answers: list[ray.ObjectRef[Any]] = []
         if not waiting:
             time.sleep(TURN_SECONDS)
-            return []
-        first, _ = ray.wait(waiting, num_returns=1, timeout=TURN_SECONDS)
-        return ray.wait(waiting, num_returns=len(waiting), timeout=0)[0] if first else []
+        elif ray.wait(waiting, num_returns=1, timeout=TURN_SECONDS)[0]:
+            answers = ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
+        self._listened = time.monotonic()
+        return answers
+
+    def _put_off(self) -> None:
+        """Deadlines by as long as nobody listened: a trial is not late because its driver was."""
+        away = time.monotonic() - self._listened
+        if away > AWAY_SECONDS:
+            self._listened += away
+            for slot in self._slots:
+                slot.until += away
 
     def _take_in(self, slot: Slot, answer: ray.ObjectRef[Any]) -> None:
         item: Any
@@ -183,7 +198,8 @@ class Pool:
             item = ray.get(answer)
         except RayTaskError as error:
             if slot.phase is not Phase.WORKING:
-                raise RunnerError(f"the evaluator can't be built: {in_a_line(error.cause)}") from error
+                self._not_ready(slot, f"the evaluator can't be built: {in_a_line(error.cause)}")
+                return
             item = TrialFailed(FailureKind.INTERNAL, in_a_line(error.cause))
         except (RayError, TimeoutError) as error:
             self._lost(slot, error)
@@ -192,9 +208,10 @@ class Pool:
             case Phase.PLACING:
                 self._placed(slot, str(item))
             case Phase.STARTING if item is not None:
-                raise RunnerError(str(item))
+                self._not_ready(slot, str(item))
             case Phase.STARTING:
                 slot.vain, slot.phase, slot.until = 0, Phase.IDLE, math.inf
+                self._ready_once = True
             case _ if isinstance(item, Progress):
                 self._go_on(slot, item)
             case _:
@@ -204,6 +221,16 @@ class Pool:
         slot.name, slot.phase = f"ray-{slot.index}@{node}", Phase.STARTING
         slot.until = time.monotonic() + self._options.start_seconds
         self._awaited[slot.actor.ready.remote(self._make_evaluator)] = slot
+
+    def _not_ready(self, slot: Slot, line: str) -> None:
+        """A worker that can't work, though it started. Where others can, it is its node's fault.
+
+        Raises RunnerError where none ever could: what is wrong is the config's or everybody's.
+        """
+        if not self._ready_once:
+            raise RunnerError(line)
+        log.warning("worker %s can't work: %s", slot.name or slot.index, line)
+        self._dismiss(slot, self._pause(slot, line))
 
     def _go_on(self, slot: Slot, progress: Progress) -> None:
         assignment = slot.assignment
@@ -234,27 +261,35 @@ class Pool:
     def _pause(self, slot: Slot, line: str) -> float:
         """How long to wait before another is hired: not at all, or longer from start to start in vain.
 
-        Raises RunnerError where nobody ever gets to work. An actor that has found no place did not start.
+        Raises RunnerError where one slot's workers fail again and again and nobody else works, or may yet.
         """
-        if slot.phase is not Phase.STARTING:
+        if slot.phase not in (Phase.PLACING, Phase.STARTING):
             return 0.0
         slot.vain += 1
-        in_vain = sum(each.vain for each in self._slots)
-        if in_vain >= STARTS_IN_VAIN and not any(
-            each.phase in (Phase.IDLE, Phase.WORKING) for each in self._slots
+        if slot.vain >= STARTS_IN_VAIN and not any(
+            each.phase in (Phase.IDLE, Phase.WORKING) or (each.phase is Phase.STARTING and not each.vain)
+            for each in self._slots
         ):
-            raise RunnerError(f"{in_vain} workers in a row came to nothing while they started: {line}")
+            raise RunnerError(f"{slot.vain} workers in a row came to nothing while they started: {line}")
         return min(LONGEST_PAUSE, 2.0 ** (slot.vain - 2)) if slot.vain > 1 else 0.0
 
     def _enforce_deadlines(self) -> None:
+        self._put_off()
         now = time.monotonic()
         for slot in self._slots:
-            if slot.phase is Phase.STARTING and slot.until < now:
+            if slot.until >= now or slot.phase is Phase.GONE or self._has_answered(slot):
+                continue
+            if slot.phase is Phase.STARTING:
                 line = f"not ready after {self._options.start_seconds:g} s"
                 self._dismiss(slot, self._pause(slot, line))
-            elif slot.phase is Phase.WORKING and slot.until < now:
+            elif slot.phase is Phase.WORKING:
                 limit = f"not finished after {self._options.timeout_seconds:g} s"
                 self._record(self._dismiss(slot, pause=0), TrialFailed(FailureKind.TIMEOUT, limit))
+
+    def _has_answered(self, slot: Slot) -> bool:
+        """Whether there is something from it that is to be taken in first."""
+        awaited = [answer for answer, each in self._awaited.items() if each is slot]
+        return bool(awaited and ray.wait(awaited, num_returns=1, timeout=0)[0])
 
 
 def _place(index: int, cpus: int, log: Path | None) -> Place:

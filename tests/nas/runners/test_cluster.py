@@ -49,3 +49,12 @@ def test_a_head_that_is_silent_for_long_is_lost() -> None:
     assert not lost.answers
     with pytest.raises(RunnerError, match=r"head of the Ray cluster is lost.*nas resume"):
         lost.check()
+
+
+def test_who_was_stopped_asks_again_before_a_head_counts_as_lost() -> None:
+    long_ago = time.monotonic() - HEAD_SECONDS - 1
+    cluster = Cluster(RayOptions(), left=1, grows=True, _answered=long_ago, _checked=long_ago)
+    cluster.check()
+    cluster._answered = long_ago
+    with pytest.raises(RunnerError, match="head of the Ray cluster is lost"):
+        cluster.check()
