@@ -161,10 +161,9 @@ class Campaign(Generic[G]):
     def give_back(self) -> None:
         """Put what runs now back in line, to be handed out first by whoever drives the campaign next."""
         running = {number: trial for number, trial in self._in_flight.items() if trial.running}
-        if not running:
-            return
         attempts = {number: trial.record.attempt for number, trial in running.items()}
-        for number, record in self._writer.give_back_all(attempts).items():
+        stored = self._writer.give_back_all(attempts) if attempts else {}
+        for number, record in stored.items():
             running[number].record, running[number].running = record, False
             self._account.end(number, datetime.now(UTC))
 

@@ -55,6 +55,18 @@ CONFIGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         _proxy({"kind": "coco", "imagez": "x"}),
         ["evaluator.data.imagez", "'images'"],
     ),
+    "no room for the name of the finalists": (
+        {"name": "n" * 60, "finalists": {}},
+        ["nnn", "at most 54 characters before .finalists"],
+    ),
+    "no room for the name of the control": (
+        {"name": "n" * 60, "control": True},
+        ["nnn", "at most 56 characters before .control"],
+    ),
+    "finalists without pictures to judge them by": (
+        {**_proxy({"kind": "rendered"}, splits={"reward": 50, "confirm": 0}), "finalists": {}},
+        ["finalists", "confirm"],
+    ),
     "missing key": ({"budget": None}, ["budget", "missing"]),
     "no kind": ({"controller": {"population": 3}}, ["controller", "kind"]),
     "unknown kind": (

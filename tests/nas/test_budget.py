@@ -168,7 +168,7 @@ def test_what_a_dead_driver_left_open_ends_with_its_last_sign_of_life(tmp_path: 
         with store.take("c") as taken:
             (after,) = store.attempts("c")
             taken.start(1, 2, "")
-        again = store.attempts("c", 1)
+            again = store.attempts("c", 1)
 
     assert before.ended is None
     assert beat is not None
@@ -275,3 +275,14 @@ def test_finalists_have_what_the_search_left(nas: Nas, home: Path, written: Writ
     assert 0.99 < made.hours < 1.0 - 4 * 0.2 / 3600
     assert made.core_hours is not None
     assert 1.99 < made.core_hours < 2.0 - 4 * 0.2 / 3600
+
+
+def test_a_pause_makes_no_campaign_slow() -> None:
+    from nas.facts import _pace
+
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = [began + timedelta(minutes=minute) for minute in range(25)]
+    moments += [moment + timedelta(days=3) for moment in moments]
+    recent = [(moment, moment + timedelta(minutes=1)) for moment in moments]
+    assert _pace(recent) == pytest.approx(60)
+    assert _pace([]) is None

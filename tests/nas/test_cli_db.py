@@ -286,3 +286,45 @@ def test_what_is_not_there_is_one_line(nas: Nas, words: list[str], tmp_path: Pat
         assert message in ended.err
         assert ended.err.count("\n") == 1
     assert not (tmp_path / "x.sqlite").exists()
+
+
+def test_who_was_overtaken_while_copying_switches_nothing(
+    campaign: str, nas: Nas, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from results_db import copying
+    from results_db.fence import Holder
+
+    copy = copying.copy
+
+    def slowly(*words: Any) -> Any:
+        with Store.open(campaign) as store:
+            store.take("small", me=Holder.me())
+        return copy(*words)
+
+    monkeypatch.setattr(copying, "copy", slowly)
+    ended = nas("db", "copy", "small", f"sqlite:///{tmp_path}/x.sqlite", "--switch")
+    assert (ended.code, "another process has taken it over" in ended.err) == (2, True)
+    assert (home / "small" / "database.url").read_text().strip() == campaign
+
+
+def test_a_campaign_goes_on_while_its_proposals_are_asked_for_again(
+    campaign: str, nas: Nas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial is proposed between the reading of the trials and that of the attempts."""
+    from results_db import queries
+    from results_db.records import NewTrial
+
+    attempts = queries.attempts
+
+    def meanwhile(*words: Any) -> Any:
+        monkeypatch.setattr(queries, "attempts", attempts)
+        with Store.open(campaign) as store, store.take("small") as writer:
+            told = len(store.trials("small"))
+            trial = NewTrial(number=told + 1, genome="g", fingerprint="f", note={}, seed=1, told=told)
+            writer.reserve(trial, "")
+        return attempts(*words)
+
+    monkeypatch.setattr(queries, "attempts", meanwhile)
+    ended = nas("db", "check", "small", "--replay")
+    assert "unexpected" not in ended.err
+    assert queries.attempts is attempts, "nothing was proposed meanwhile"

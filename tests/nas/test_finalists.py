@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from scipy.stats import t, ttest_ind
 
 from controller.nsga2 import Nsga2Config
+from nas import control
+from nas.budget import Budget
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
 from nas.finalists import Finalist, finalist_facts, prepare, standing
@@ -22,6 +25,7 @@ from nas.objectives import Objective
 from nas.warm_start import named
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split, Splits
+from search_space.trial import Assignment, Measurement
 
 Written = Callable[..., Path]
 
@@ -142,3 +146,56 @@ def test_the_command_line(nas: Any, written: Written) -> None:
     ended = nas("finalists", "small.finalists", "--json")
     assert ended.code == 2
     assert "has no finalists yet" in ended.err
+
+
+def test_they_go_to_the_campaigns_own_database(tmp_path: Path, written: Written) -> None:
+    """On a cluster a file in the folder may lie on a file system that SQLite can't be trusted with."""
+    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"
+    config = ran(tmp_path, written, database=elsewhere)
+    for made in (prepare(tmp_path, config.name, None), control.prepare(tmp_path, config.name)):
+        assert find(tmp_path, made.name)[0].database == elsewhere
+
+
+def test_those_of_an_earlier_campaign_of_the_name_are_no_finalists(
+    nas: Any, home: Path, written: Written
+) -> None:
+    assert nas("run", written()).code == 0
+    assert nas("finalists", "small", "--top", 2, "--seeds", 2).code == 0
+    shutil.rmtree(home / "small")
+    assert nas("run", written({"seed": 4})).code == 0
+    for words in (("top", "small"), ("finalists", "small")):
+        ended = nas(*words)
+        assert ended.code == 2
+        assert "they are of an earlier campaign" in ended.err
+        assert len(ended.err.splitlines()) == 1
+
+
+def test_names_that_leave_no_room_are_refused(nas: Any, written: Written) -> None:
+    name = "n" * 60
+    assert nas("run", written({"name": name})).code == 0
+    for words in (("finalists", name), ("control", name)):
+        ended = nas(*words)
+        assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+        assert "would be longer than 64 characters" in ended.err
+
+
+def test_the_time_after_a_dead_drivers_last_sign_of_life_is_not_spent(
+    home: Path, written: Written, forge: Any
+) -> None:
+    config = dataclasses.replace(load(written()), budget=Budget(trials=8, hours=1.0))
+    folder = create(config, home)
+    with driving(folder, config) as drive:
+        given = drive.campaign.propose()
+        assert isinstance(given, Assignment)
+        drive.campaign.record(given.number, given.attempt, Measurement(step=1, metrics={"AP": 0.5}))
+        drive.campaign.propose()
+    ago = "datetime(started, '-3 days')"
+    forge(
+        home / "small" / "campaign.sqlite",
+        f"UPDATE attempts SET started = {ago}, ended = NULL, seconds = NULL WHERE number = 2;"
+        "UPDATE campaigns SET pid = 4194305, host = 'gone', process_start = 'x', boot = 'y', "
+        "beat = (SELECT datetime(started, '+60 seconds') FROM attempts WHERE number = 2)",
+    )
+    made = prepare(home, "small", FinalistsConfig(top=1, seeds=2))
+    assert made.budget.hours is not None
+    assert 0.9 < made.budget.hours < 1

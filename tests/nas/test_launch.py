@@ -14,13 +14,17 @@ from typing import Any, cast
 import pytest
 
 from nas.config import CampaignConfig, from_json, load
-from nas.launch import DataChanged, create, driving, find, tidy_checkpoints
+from nas.folder import FolderError
+from nas.launch import DataChanged, create, driving, find, run, tidy_checkpoints
+from nas.runners.options import SerialOptions
 from proxy_trainer.checkpoint import CheckpointConfig
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData
 from proxy_trainer.data.render import render_to
 from proxy_trainer.protocol import TrialFailed
-from results_db.errors import CampaignExists
+from results_db.errors import CampaignExists, LeaseLost
+from results_db.store import Store
+from results_db.writer import BEAT_SECONDS
 from search_space.trial import Assignment, FailureKind
 
 Written = Callable[..., Path]
@@ -135,3 +139,37 @@ def test_what_a_killed_start_left_is_swept_away_a_day_later(tmp_path: Path, writ
 
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_campaign_that_was_moved_while_somebody_waited_for_it_is_not_driven(
+    tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create(load(written()), tmp_path)
+    take = Store.take
+
+    def meanwhile(store: Store, *words: Any) -> Any:
+        folder.record_database(f"sqlite:///{tmp_path}/moved.sqlite")
+        return take(store, *words)
+
+    monkeypatch.setattr(Store, "take", meanwhile)
+    place, config = find(tmp_path, "small")
+    with pytest.raises(FolderError, match="moved to another database"), driving(place, config):
+        pass
+
+
+def test_who_was_overtaken_tidies_nothing_up(tmp_path: Path, config: CampaignConfig) -> None:
+    """Checkpoints of trials that it does not know are the other driver's."""
+    evaluator = dataclasses.replace(
+        cast("ProxyConfig", config.evaluator), checkpoint=CheckpointConfig(every=5)
+    )
+    serial = dataclasses.replace(config, evaluator=evaluator, runner=SerialOptions(kind="serial"))
+    file = create(serial, tmp_path).checkpoints / "00009.npz"
+    file.parent.mkdir()
+    with driving(*find(tmp_path, "real")) as drive:
+        with Store.open(drive.folder.database) as store:
+            store.take("real")
+        file.touch()
+        drive.campaign._writer._last_write -= 2 * BEAT_SECONDS
+        with pytest.raises(LeaseLost):
+            run(drive, lambda: None)
+    assert file.exists()

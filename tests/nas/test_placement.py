@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from controller.protocol import Outcome, Pending, Proposal
 from controller.random_search import RandomSearch
 from nas.campaign import Campaign, FatalFailure, Wait
 from nas.rules import CampaignRules
@@ -159,3 +161,24 @@ def test_whatever_fails_everything_ends(opened: Open, store: Store) -> None:
         lose(campaign, one.number, next(kinds), one.attempt)
     assert campaign.finished
     assert store.counts("c")[TrialStatus.FAILED] == 9
+
+
+class Patient:
+    """Proposes nothing while anything is in flight."""
+
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[Genome]]) -> Proposal[Genome] | None:
+        return None if pending else Proposal(SPACES["r0-sp53"].sample(rng))
+
+    def tell(self, outcome: Outcome[Genome]) -> None:
+        """Learns nothing."""
+
+
+def test_others_are_asked_too_when_a_controller_waits_for_what_waits_for_them(store: Store) -> None:
+    space = SPACES["r0-sp53"]
+    rules = CampaignRules(trials=9, failure_share=1.0)
+    campaign = Campaign(store.take("c"), rules, space, Patient())
+    assert number(campaign.propose(A0, CREW)) == 1
+    assert campaign.propose(A1, CREW) == Wait()
+    lose(campaign, 1, FailureKind.LOST_WORKER)
+    assert campaign.propose(A0, CREW) == Wait(for_all=False)
+    assert number(campaign.propose(B0, CREW)) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, event, update
 
 from results_db import copying
 from results_db.copying import CopyDiffers, copy
@@ -150,6 +150,32 @@ def test_a_campaign_that_is_driven_is_copied_as_it_was_at_one_moment(
         assert copied.trial("alpha", 5).reward is None
         assert copied.attempts("alpha", 5)[1].ended is None
         assert copied.fence("alpha").pid is None
+        latest = max(each.ended or each.started for each in copied.attempts("alpha"))
+    with Store.open(there) as store, store.take("alpha"):
+        assert store.attempts("alpha", 5)[1].ended == latest, "of a copy nobody gave a sign of life"
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_server_that_sorts_as_people_do_is_asked_for_bytes(new: Kinds, way: str) -> None:
+    """Many servers sort AP_large before AP50, SQLite doesn't; the tests' own build knows no such language."""
+    here, there = (
+        new(kind) for kind in (("sqlite", "postgresql") if way == "there" else ("postgresql", "sqlite"))
+    )
+    fill(here)
+    asked: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        del cursor, rest
+        if connection.dialect.name == "postgresql" and "ORDER BY metrics" in statement:
+            asked.append(statement.partition("ORDER BY")[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        copy(here, there, ["alpha"])
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert asked
+    assert all('metrics.name COLLATE "C"' in each for each in asked)
 
 
 @pytest.mark.parametrize("target", ["sqlite", "postgresql"])

@@ -229,3 +229,41 @@ def test_a_commit_is_on_the_disk_and_references_are_checked(store: Store) -> Non
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_all_that_runs_is_given_back_at_one_moment(
+    store: Store, writer: Writer, new_trial: NewTrialFactory
+) -> None:
+    for number in range(1, 5):
+        writer.reserve(new_trial(number), "")
+    writer.finish(4, 1, measured(0.3), 0.3)
+    with pytest.raises(IllegalTransition, match="trial 4"):
+        writer.give_back_all({1: 1, 4: 1})
+    assert store.trial("alpha", 1).status is TrialStatus.RUNNING, "all of them or none"
+
+    found = writer.give_back_all({1: 1, 3: 1})
+    stored = store.attempts("alpha")
+    assert writer.give_back_all({1: 1, 3: 1}) == found, "asked again, nothing is done again"
+
+    assert store.attempts("alpha") == stored
+    assert {number: trial.status for number, trial in found.items()} == dict.fromkeys(
+        (1, 3), TrialStatus.PROPOSED
+    )
+    first, second, third, _ = stored
+    assert (second.ended, first.failure) == (None, None)
+    assert first.ended == third.ended is not None
+
+
+def test_who_lets_go_ends_what_was_under_way(store: Store, new_trial: NewTrialFactory) -> None:
+    """As after an error of the database, when nothing could be given back."""
+    with store.take("alpha") as writer:
+        writer.reserve(new_trial(1), "")
+        writer.reserve(new_trial(2), "")
+        writer.give_back(2, 1, GONE)
+    released = datetime.now(UTC)
+    with store.take("alpha") as taken:
+        taken.start(1, 2, "")
+        first, _, other = store.attempts("alpha")
+    assert first.ended is not None
+    assert first.started <= first.ended <= released
+    assert other.failure == GONE

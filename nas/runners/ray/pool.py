@@ -11,8 +11,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +21,7 @@ from nas.campaign import Campaign, Done
 from nas.runners.options import RayOptions
 from nas.runners.ray.actor import Actor
 from nas.runners.ray.cluster import Cluster, bounded, in_a_line
+from nas.runners.ray.slot import Phase, Slot
 from nas.runners.worker import Place, RunnerError
 from proxy_trainer.protocol import Evaluator, TrialFailed
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
@@ -37,33 +36,6 @@ NO_ROOM_SECONDS: Final = 900.0
 
 AWAY_SECONDS: Final = 1.0
 """While the driver was elsewhere for longer (waiting for its database, or stopped) nobody's time runs."""
-
-
-class Phase(Enum):
-    """What a slot's actor does."""
-
-    PLACING = auto()
-    STARTING = auto()
-    IDLE = auto()
-    WORKING = auto()
-    GONE = auto()
-
-
-@dataclass(slots=True)
-class Slot:
-    """A place in the pool and the actor that fills it.
-
-    `name` is NAME@NODE once Ray has placed it. `until` is when its patience ends: for a start or an
-    attempt, or for hiring again. `vain` counts the starts that came to nothing, one after the other.
-    """
-
-    index: int
-    phase: Phase = Phase.GONE
-    actor: Any = None
-    name: str = ""
-    assignment: Assignment | None = None
-    until: float = 0.0
-    vain: int = 0
 
 
 class Pool:

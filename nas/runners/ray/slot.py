@@ -1,0 +1,36 @@
+"""A place in the pool, and what the actor that fills it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from search_space.trial import Assignment
+
+
+class Phase(Enum):
+    """What a slot's actor does."""
+
+    PLACING = auto()
+    STARTING = auto()
+    IDLE = auto()
+    WORKING = auto()
+    GONE = auto()
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place in the pool and the actor that fills it.
+
+    `name` is NAME@NODE once Ray has placed it. `until` is when its patience ends: for a start or an
+    attempt, or for hiring again. `vain` counts the starts that came to nothing, one after the other.
+    """
+
+    index: int
+    phase: Phase = Phase.GONE
+    actor: Any = None
+    name: str = ""
+    assignment: Assignment | None = None
+    until: float = 0.0
+    vain: int = 0
