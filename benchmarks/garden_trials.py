@@ -84,7 +84,12 @@ def pipeline(data: Any, threads: int) -> Any:
 
     rows = tuple(data[key] for key in ("images", "boxes", "classes", "counts"))
     made = tf.data.Dataset.from_tensor_slices(rows).shuffle(len(rows[0])).repeat()
-    return made.map(parsed, num_parallel_calls=threads).batch(BATCH, drop_remainder=True).prefetch(2)
+    # Without the autotuner, which has nothing to tune here: whoever lets an iterator go waits for its thread,
+    # often for most of a minute (TensorFlow 2.20; gdb shows ~Iterator, and data::model::OptimizeLoop).
+    quiet = tf.data.Options()
+    quiet.autotune.enabled = False
+    made = made.map(parsed, num_parallel_calls=threads).batch(BATCH, drop_remainder=True).prefetch(2)
+    return made.with_options(quiet)
 
 
 def step_of(model: Any, optimizer: Any) -> Any:
