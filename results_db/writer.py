@@ -169,27 +169,16 @@ class Writer:
             return trial.record()
 
     @patient
-    def give_back(self, number: int, attempt: int, failure: Failure | None) -> TrialRecord:
-        """End the attempt but not the trial, which waits to be handed out again; None: nothing had failed."""
+    def give_back(self, number: int, attempt: int, failure: Failure) -> TrialRecord:
+        """End the attempt, which failed, but not the trial, which waits to be handed out again."""
         with self._transaction() as (session, moment):
-            trial = self._trial(session, number)
-            if trial.attempt == attempt and trial.status is TrialStatus.PROPOSED:
-                return trial.record()
-            self._end_attempt(session, trial, attempt, moment, failure or {})
-            trial.status = TrialStatus.PROPOSED
-            return trial.record()
+            return self._give_back(session, number, attempt, moment, failure)
 
     @patient
     def give_back_all(self, attempts: Mapping[int, int]) -> Mapping[int, TrialRecord]:
-        """End these attempts, by trial, as `give_back` does: all at one moment, however many they are."""
+        """End these attempts, by trial, where nothing failed: all at one moment, however many they are."""
         with self._transaction() as (session, moment):
-            found = {number: self._trial(session, number) for number in attempts}
-            for number, trial in found.items():
-                if trial.attempt == attempts[number] and trial.status is TrialStatus.PROPOSED:
-                    continue
-                self._end_attempt(session, trial, attempts[number], moment, {})
-                trial.status = TrialStatus.PROPOSED
-            return {number: trial.record() for number, trial in found.items()}
+            return {n: self._give_back(session, n, attempt, moment, {}) for n, attempt in attempts.items()}
 
     @patient
     def hold(self) -> None:
@@ -260,6 +249,20 @@ class Writer:
                 provenance={},
             )
         )
+
+    def _give_back(
+        self,
+        session: Session,
+        number: int,
+        attempt: int,
+        moment: datetime,
+        end: Failure | Mapping[str, str],
+    ) -> TrialRecord:
+        trial = self._trial(session, number)
+        if trial.attempt != attempt or trial.status is not TrialStatus.PROPOSED:  # else this was done before
+            self._end_attempt(session, trial, attempt, moment, end)
+            trial.status = TrialStatus.PROPOSED
+        return trial.record()
 
     def _end_attempt(
         self,
