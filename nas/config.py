@@ -208,6 +208,8 @@ class CampaignConfig:
         for key in ("checkpoint", "latency_runs"):
             if not whole["evaluator"].get(key, ...):
                 del whole["evaluator"][key]
+        if whole["evaluator"].get("recipe", {}).get("precision") == "float32":
+            del whole["evaluator"]["recipe"]["precision"]  # as before there was a choice
         if whole["controller"].get("contenders", 0) is None:
             del whole["controller"]["contenders"]  # as before there were any
         return {key: value for key, value in whole.items() if value or key not in LATER}

@@ -16,6 +16,7 @@ from proxy_trainer.network.declare import Declaration, declare
 from proxy_trainer.network.forward import Pass, forward
 from proxy_trainer.network.ops import NORM_MOMENTUM
 from proxy_trainer.network.plan import Plan, backbone_plan, detector_plan
+from proxy_trainer.network.reshaping import sizes
 from proxy_trainer.network.weights import Array, Layout, decay_mask, initial
 from proxy_trainer.recipe import Recipe
 from search_space.genome import Genome
@@ -54,9 +55,16 @@ class Blueprint:
 
 
 def normalise(images: tf.Tensor) -> tf.Tensor:
-    """uint8 images to what the network takes."""
-    scaled = tf.cast(images, tf.float32) / 255.0
-    return (scaled - tf.constant(CHANNEL_MEAN)) / tf.constant(CHANNEL_STDDEV)
+    """uint8 images [B, H, W, 3], H and W known, to what the network takes."""
+    height, width, channels = sizes(images)[-3:]
+    # Whole rows at a time: by vectors of three numbers the same takes eight times as long on a CPU.
+    scale = np.tile(1.0 / (255.0 * np.array(CHANNEL_STDDEV)), width)
+    shift = np.tile(np.array(CHANNEL_MEAN) / CHANNEL_STDDEV, width)
+    rows = tf.reshape(tf.cast(images, tf.float32), [-1, width * channels])
+    return tf.reshape(
+        rows * tf.constant(scale, tf.float32) - tf.constant(shift, tf.float32),
+        [-1, height, width, channels],
+    )
 
 
 class Detector:
@@ -113,8 +121,14 @@ class Detector:
         self, images: tf.Tensor, classes: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor, average: tf.Tensor
     ) -> tf.Tensor:
         weights = self._weights.read_value()
-        forwards = Pass.of(self._blueprint.plan, self._blueprint.layout, weights, normalise(images))
-        heads = forwards.outputs["head"]
+        forwards = Pass.of(
+            self._blueprint.plan,
+            self._blueprint.layout,
+            weights,
+            normalise(images),
+            tf.as_dtype(self._recipe.precision),
+        )
+        heads = forwards.outputs
         loss = detection_loss(*self._joined(heads), classes, targets, self._recipe)
         gradient = forwards.gradient(zip(heads, tf.gradients(loss, list(heads)), strict=True))
         gradient = self._clip(gradient + self._decay * weights, weights)

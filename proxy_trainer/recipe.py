@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from search_space.genome import MAX_LEVEL
 from search_space.scaling import Scaling
@@ -19,6 +19,7 @@ class Recipe:
     `clip_ratio`: see clipping.py; `branch_scale`: where the last batch norm scale of a block starts;
     `average`: share of the old weights that a moving average keeps (0: none is kept);
     `anchor_size`, `anchor_growth`: see anchors.py; `jitter`: least and most scale of a picture;
+    `precision` is that of the feature maps in a training step; what is judged and exported is float32;
     `statistics_batches`: batches that re-estimate the batch norm statistics (0: the moving ones are used).
 
     The losses' constants are the paper's (Lin et al., 2017, as set in the released RetinaNet
@@ -30,6 +31,7 @@ class Recipe:
     resolution: int = 128
     steps: int = 250
     batch: int = 8
+    precision: Literal["float32", "bfloat16"] = "float32"
     learning_rate: float = 0.6
     warmup_steps: int = 15
     momentum: float = 0.9
@@ -101,8 +103,15 @@ class Recipe:
         """The proxy's scaling."""
         return Scaling(width=self.width, alpha=self.alpha, endpoint_width=self.endpoint_width)
 
+    def to_json(self) -> dict[str, Any]:
+        """All settings, without those that came later where they are as before."""
+        whole = dataclasses.asdict(self)
+        if self.precision == "float32":
+            del whole["precision"]
+        return whole
+
     @property
     def hash(self) -> str:
         """Equal exactly when all settings are equal: trials with different ones are never compared."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

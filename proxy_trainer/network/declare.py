@@ -42,6 +42,11 @@ class Weight:
         return self.name.endswith("/kernel")
 
     @property
+    def of_norm(self) -> bool:
+        """Whether it is the scale or the offset of a batch norm, which stay exact in mixed precision."""
+        return self.name.endswith(("/scale", "/offset"))
+
+    @property
     def ends_branch(self) -> bool:
         """Whether it is the scale of the last batch norm of a block, just before the sum."""
         ends = ("/expand/norm/scale", "/narrow/norm/scale")

@@ -61,24 +61,42 @@ def forward(
 class Pass:
     """A network run forward on a batch, from where `gradient` goes back.
 
-    `outputs` by step name; `moments` are the statistics that the batch norms used, as a vector.
+    `outputs` are the last step's, in float32; `moments` are the statistics that the batch norms used, as a
+    vector.
     """
 
-    outputs: dict[str, tuple[tf.Tensor, ...]]
+    outputs: tuple[tf.Tensor, ...]
     moments: tf.Tensor
     _tape: Tape
     _weights: Sequence[tuple[Weight, tf.Tensor]]
 
     @staticmethod
-    def of(plan: Plan, layout: Layout, trained: tf.Tensor, images: tf.Tensor) -> Pass:
-        """Of weights as a flat vector; in a graph, with all shapes known."""
+    def of(
+        plan: Plan,
+        layout: Layout,
+        trained: tf.Tensor,
+        images: tf.Tensor,
+        precision: tf.DType = tf.float32,
+    ) -> Pass:
+        """Of weights as a flat vector; in a graph, with all shapes known.
+
+        Feature maps, and what convolutions are made of, are of this `precision`. Weights, gradients by them
+        and what batch norms add up stay float32 (Micikevicius et al., 2018, section 3.1).
+        """
         tape = Tape()
         weights = split(layout.trained, trained)
+        for weight in layout.trained:
+            if not weight.of_norm:
+                arrays = weights[weight.step]
+                arrays[weight.name] = tf.cast(arrays[weight.name], precision)
         pairs = [(weight, weights[weight.step][weight.name]) for weight in layout.trained]
         for _, array in pairs:
             tape.watch(array)
         ops = {step.name: TensorOps(weights.get(step.name, {}), training=True) for step in plan.steps}
-        outputs = apply(plan, {name: TapedOps(each, tape) for name, each in ops.items()}, images)
+        taped = {name: TapedOps(each, tape) for name, each in ops.items()}
+        last = plan.steps[-1].name
+        maps = apply(plan, taped, tf.cast(images, precision))[last]
+        outputs = tuple(taped[last].cast(each, tf.float32) for each in maps)
         return Pass(outputs, _moments(layout, ops), tape, pairs)
 
     def gradient(self, by_outputs: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
@@ -86,11 +104,8 @@ class Pass:
         self._tape.run_back(by_outputs)
         parts = []
         for weight, array in self._weights:
-            parts.append(
-                reshaped(self._tape.gradient(array), (-1,))
-                if len(weight.shape) > 1
-                else self._tape.gradient(array)
-            )
+            gradient = tf.cast(self._tape.gradient(array), tf.float32)
+            parts.append(reshaped(gradient, (-1,)) if len(weight.shape) > 1 else gradient)
             if padding := room(weight) - size(weight):
                 parts.append(constant((0.0,) * padding, tf.float32))
         return tf.concat(parts, axis=0)

@@ -34,6 +34,19 @@ def test_focal_loss_is_the_papers(alpha: float, gamma: float, positive: float) -
     np.testing.assert_allclose(found, naive_focal(logits, wanted, alpha, gamma), rtol=2e-3, atol=1e-9)
 
 
+@pytest.mark.parametrize("positive", [0.0, 1.0])
+def test_the_gradient_is_finite_where_probabilities_round_to_0_and_1(positive: float) -> None:
+    logits = tf.constant([-300.0, -100.0, -30.0, 30.0, 100.0, 300.0])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = focal(logits, tf.fill(logits.shape, positive), 0.25, 1.5)
+    sign = 2 * positive - 1
+    wrong = np.asarray(logits) * sign < 0  # there the loss is alpha times the logit, elsewhere nothing
+    slope = -sign * (0.25 if positive else 0.75)
+    np.testing.assert_allclose(tape.gradient(loss, logits), np.where(wrong, slope, 0.0), atol=1e-5)
+    np.testing.assert_allclose(loss, np.where(wrong, abs(slope * np.asarray(logits)), 0.0), atol=1e-4)
+
+
 def test_half_of_cross_entropy_without_focus() -> None:
     logits = tf.constant([-3.0, 0.0, 5.0])
     entropy = keras.losses.binary_crossentropy(tf.ones((3, 1)), logits[:, tf.newaxis], from_logits=True)

@@ -50,7 +50,7 @@ def test_a_whole_detector(name: str) -> None:
 
     def ours(weights: tf.Tensor) -> Any:
         forwards = Pass.of(whole, layout, weights, images)
-        heads = forwards.outputs["head"]
+        heads = forwards.outputs
         return forwards.gradient(
             zip(heads, tf.gradients(scores(heads), list(heads)), strict=True)
         ), forwards.moments
