@@ -208,8 +208,9 @@ class CampaignConfig:
         for key in ("checkpoint", "latency_runs"):
             if not whole["evaluator"].get(key, ...):
                 del whole["evaluator"][key]
-        if whole["controller"].get("contenders", 0) is None:
-            del whole["controller"]["contenders"]  # as before there were any
+        without = [each.name for each in dataclasses.fields(self.controller) if each.default is None]
+        if "contenders" in without and whole["controller"]["contenders"] is None:
+            del whole["controller"]["contenders"]  # as before there were any; elsewhere null says something
         return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property
