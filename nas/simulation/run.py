@@ -11,6 +11,7 @@ from typing import Any
 
 from controller.config import ControllerConfig, build, resolved
 from controller.standing import Standing
+from nas import folder
 from nas.errors import Refusal
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
@@ -103,7 +104,7 @@ def task_of(config: TaskConfig) -> Task[Any]:
     if isinstance(config, LandscapeConfig):
         return Landscape(config)
     if isinstance(config, CampaignTaskConfig):
-        return pool(config.root, config.campaign)
+        return pool(folder.root(config.root), config.campaign)
     try:
         if config.benchmark == "nasbenchgraph":
             from nas.integrations import nas_bench_graph
