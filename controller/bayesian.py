@@ -31,7 +31,8 @@ MOVES: Final = 3
 class BayesianConfig:
     """`start` random genomes first; then one of `near` neighbours of the best `elites` and `far` random ones.
 
-    The process is gone by whatever it ranks: `trust` is the least rank correlation, -1 for any.
+    `trust`: least rank correlation, on ten outcomes or more that it had not seen, at which the process is
+    gone by; so -1 waits for those ten too.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -59,8 +60,7 @@ class Bayesian(Generic[G]):
     """Random genomes until `start` trials were proposed; then the candidate that a posterior draw likes best.
 
     Where the process is not to be trusted, and one time in ten anyway, a neighbour is proposed as it
-    comes. Trials that
-    failed or were stopped early teach nothing and are no elites.
+    comes. Trials that failed or were stopped early teach nothing and are no elites.
     """
 
     def __init__(self, space: FeaturedSpace[G], config: BayesianConfig) -> None:

@@ -8,6 +8,7 @@ with a seed of its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Generic
@@ -61,7 +62,7 @@ class Contenders(Generic[G]):
     Once it has begun, one genome is drawn from what is known of the leading ones and measured again,
     with the number of its first trial in the note under `again`. Where the drawn one was measured often
     enough, or the best is apart from the others, the controller is asked as before. It is told every
-    outcome.
+    outcome. A repetition that failed or was stopped early counts as one, so that no genome is tried for ever.
     """
 
     def __init__(self, controller: Controller[G], space: Space[G], config: ContendersConfig) -> None:
@@ -73,6 +74,7 @@ class Contenders(Generic[G]):
         self._first = config.first
         self._standing = Standing()
         self._known: dict[str, Outcome[G]] = {}
+        self._in_vain: Counter[str] = Counter()
         self._told = 0
 
     def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G] | None:
@@ -89,9 +91,10 @@ class Contenders(Generic[G]):
         check_single("contenders", outcome)
         self._told += 1
         self._controller.tell(outcome)
-        if isinstance(outcome.result, FailureKind) or outcome.fidelity is not None:
-            return
         key = self._key(outcome.genome, outcome.note)
+        if isinstance(outcome.result, FailureKind) or outcome.fidelity is not None:
+            self._in_vain[key] += "again" in outcome.note
+            return
         self._known.setdefault(key, outcome)
         self._standing.add(key, outcome.result[0])
 
@@ -100,7 +103,7 @@ class Contenders(Generic[G]):
         standing = self._standing
         leaders = standing.leaders(self._config.top)
         under_way = [self._key(trial.genome, trial.note) for trial in pending if "again" in trial.note]
-        counts = {key: standing.count(key) + under_way.count(key) for key in leaders}
+        counts = {key: standing.count(key) + self._in_vain[key] + under_way.count(key) for key in leaders}
         if standing.freedom < PAIRS:  # the noise is not known: each of the best once more
             return next((key for key in leaders if counts[key] < 2), None)
         best = standing.mean(leaders[0])

@@ -15,7 +15,7 @@ from typing import ClassVar, Final, Generic, Literal
 import numpy as np
 
 from controller.contenders import ContendersConfig
-from controller.no_repeats import NoRepeats
+from controller.no_repeats import NoRepeats, SpaceExhausted
 from controller.protocol import Controller, FeaturedSpace, G, Outcome, Pending, Proposal
 from controller.regressors import bayesian_ridge
 from controller.regularized_evolution import (
@@ -92,14 +92,22 @@ class GuidedEvolution(Generic[G]):
         fit = self._surrogate.fit
         if first is None or fit is None or "parents" not in first.note or rng.random() < UNSCREENED:
             return first
-        children = [first]
-        for _ in range(self._children - 1):
-            child = self._evolution.ask(rng, pending)
-            if child is not None:
-                children.append(child)
+        children = [first, *self._siblings(rng, pending)]
         rows = np.stack([self._space.features(child.genome) for child in children])
         best = children[int(np.argmax(fit.draw(rows, rng)))]
         return Proposal(best.genome, {**best.note, "screened": len(children)})
+
+    def _siblings(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> list[Proposal[G]]:
+        """The other children; fewer where nothing new turns up any more: there is one to propose."""
+        found = []
+        for _ in range(self._children - 1):
+            try:
+                child = self._evolution.ask(rng, pending)
+            except SpaceExhausted:
+                break
+            if child is not None:
+                found.append(child)
+        return found
 
     def tell(self, outcome: Outcome[G]) -> None:
         """Takes the outcome in, on both sides. Raises ValueError for several objectives."""

@@ -41,9 +41,11 @@ class LocalSearch(Generic[G]):
     """Moves to whatever was told to be better, at once: with many trials in flight neighbours of several
     incumbents overlap.
 
-    A climb that saw `patience` outcomes without a better one ends; the next begins with `start` random
-    genomes, counted told and pending together. Trials that failed or were stopped early count as moves
-    that led nowhere.
+    A climb that saw `patience` moves from its present incumbent lead nowhere ends; the next begins with
+    `start` random genomes, counted told and pending together. Moves that failed or were stopped early led
+    nowhere too, and so did what a wrapper proposed in a move's place (no_repeats.py, cost_gate.py). What
+    was under way before the incumbent was told is no move from it, and what is measured again
+    (contenders.py) is left out.
     """
 
     def __init__(self, space: Space[G], config: LocalSearchConfig) -> None:
@@ -52,6 +54,7 @@ class LocalSearch(Generic[G]):
         self._climb = 0
         self._seen = 0
         self._failed_moves = 0
+        self._first_move: int | None = None  # the lowest number of those told from the incumbent
         self._top: Outcome[G] | None = None
         self._height = float("-inf")
 
@@ -67,8 +70,8 @@ class LocalSearch(Generic[G]):
     def tell(self, outcome: Outcome[G]) -> None:
         """Climbs, or counts a move that led nowhere. Raises ValueError for several objectives."""
         check_single("local search", outcome)
-        if outcome.note.get("climb", self._climb) != self._climb:
-            return  # of a climb that was given up
+        if "again" in outcome.note or outcome.note.get("climb", self._climb) != self._climb:
+            return  # measured again, or of a climb that was given up
         self._seen += 1
         if (
             not isinstance(outcome.result, FailureKind)
@@ -76,10 +79,21 @@ class LocalSearch(Generic[G]):
             and outcome.result[0] > self._height
         ):
             self._top, self._height = outcome, outcome.result[0]
-            self._failed_moves = 0
-        elif self._seen > self._config.start:
-            self._failed_moves += 1
+            self._failed_moves, self._first_move = 0, None
+        else:
+            self._failed_moves += self._is_move(outcome)
         if self._failed_moves >= self._config.patience:
             self._climb += 1
             self._seen = self._failed_moves = 0
-            self._top, self._height = None, float("-inf")
+            self._top, self._height, self._first_move = None, float("-inf"), None
+
+    def _is_move(self, outcome: Outcome[G]) -> bool:
+        """Whether it was proposed from the present incumbent, or by a wrapper in place of such a move.
+
+        The latter has no note of ours; its number tells whether it came after the incumbent's first move.
+        """
+        first = self._first_move
+        if self._top is not None and outcome.note.get("parents") == [self._top.number]:
+            self._first_move = outcome.number if first is None else min(first, outcome.number)
+            return True
+        return "climb" not in outcome.note and first is not None and outcome.number > first

@@ -32,8 +32,8 @@ class Standing:
     """
 
     _sums: dict[str, _Sum] = field(default_factory=dict)
-    _once: list[tuple[float, str]] = field(default_factory=list)
-    _again: set[str] = field(default_factory=set)
+    _ordered: dict[int, list[tuple[float, str]]] = field(default_factory=dict)
+    """By how often they were measured: means and keys, ascending."""
     _squares: float = 0.0
     freedom: int = 0
     """Degrees of freedom of the noise: measurements beyond the first of each genome."""
@@ -43,15 +43,20 @@ class Standing:
         known = self._sums.get(key)
         if known is None:
             known = self._sums[key] = _Sum()
-            insort(self._once, (value, key))
         else:
-            if known.count == 1:
-                del self._once[bisect_left(self._once, (known.mean, key))]
-                self._again.add(key)
+            self._leave(known, key)
             self._squares -= known.squares
             self.freedom += 1
         known.add(value)
         self._squares += known.squares
+        insort(self._ordered.setdefault(known.count, []), (known.mean, key))
+
+    def _leave(self, known: _Sum, key: str) -> None:
+        """Out of the order, before its mean changes."""
+        equals = self._ordered[known.count]
+        del equals[bisect_left(equals, (known.mean, key))]
+        if not equals:
+            del self._ordered[known.count]
 
     def count(self, key: str) -> int:
         """How often it was measured."""
@@ -79,10 +84,12 @@ class Standing:
 
     def leaders(self, count: int) -> list[str]:
         """The keys of highest mean, best first."""
-        once = [key for _, key in self._once[-count:]]
-        return heapq.nlargest(count, [*once, *self._again], key=lambda key: (self.mean(key), key))
+        return heapq.nlargest(count, self._candidates(count), key=lambda key: (self.mean(key), key))
 
     def ranked(self, count: int) -> list[str]:
         """The keys that are surely best, best first."""
-        once = [key for _, key in self._once[-count:]]
-        return heapq.nlargest(count, [*once, *self._again], key=lambda key: (self.surely(key), key))
+        return heapq.nlargest(count, self._candidates(count), key=lambda key: (self.surely(key), key))
+
+    def _candidates(self, count: int) -> list[str]:
+        """Of the equally often measured, whose means have one error, no others can be among the best."""
+        return [key for equals in self._ordered.values() for _, key in equals[-count:]]

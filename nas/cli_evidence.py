@@ -22,10 +22,12 @@ def finalists(
     from nas.config import FinalistsConfig
     from nas.drive import drive_finalists
     from nas.errors import Refusal
+    from nas.launch import find
 
     where = folder.root(root)
+    again.check_searches(name)
     if not as_json:
-        defaults = FinalistsConfig()
+        defaults = find(where, name)[1].finalists or FinalistsConfig()
         wanted = FinalistsConfig(top=best or defaults.top, seeds=seeds or defaults.seeds)
         drive_finalists(where, name, wanted if best or seeds else None)
         return

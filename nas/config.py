@@ -210,8 +210,9 @@ class CampaignConfig:
                 del whole["evaluator"][key]
         if whole["evaluator"].get("recipe", {}).get("precision") == "float32":
             del whole["evaluator"]["recipe"]["precision"]  # as before there was a choice
-        if whole["controller"].get("contenders", 0) is None:
-            del whole["controller"]["contenders"]  # as before there were any
+        without = [each.name for each in dataclasses.fields(self.controller) if each.default is None]
+        if "contenders" in without and whole["controller"]["contenders"] is None:
+            del whole["controller"]["contenders"]  # as before there were any; elsewhere null says something
         return {key: value for key, value in whole.items() if value or key not in LATER}
 
     @property

@@ -37,15 +37,19 @@ def read_config(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
 
 
 def _absolute(value: T, base: Path) -> T:
-    """The same dataclass with every path in it counted from `base`."""
-    changes: dict[str, Any] = {}
-    for entry in dataclasses.fields(value):  # type: ignore[arg-type]  # T is always one of our dataclasses
-        inside = getattr(value, entry.name)
-        if isinstance(inside, Path):
-            changes[entry.name] = base / _expanded(inside)
-        elif dataclasses.is_dataclass(inside) and not isinstance(inside, type):
-            changes[entry.name] = _absolute(inside, base)
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # as above
+    """The same with every path in it counted from `base`, however deep in dataclasses, dicts, tuples."""
+    made: Any = value
+    if isinstance(value, Path):
+        made = base / _expanded(value)
+    elif isinstance(value, dict):
+        made = {key: _absolute(inside, base) for key, inside in value.items()}
+    elif isinstance(value, tuple):
+        made = tuple(_absolute(inside, base) for inside in value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [entry.name for entry in dataclasses.fields(value) if entry.init]
+        made = dataclasses.replace(value, **{name: _absolute(getattr(value, name), base) for name in names})
+    found: T = made
+    return found
 
 
 def _expanded(path: Path) -> Path:

@@ -54,16 +54,21 @@ def prepare(root: Path, name: str) -> CampaignConfig:
 def control_facts(root: Path, name: str) -> dict[str, Any]:
     """The campaign beside its control, as JSON-ready facts. Raises Refusal where there is nothing to compare.
 
-    By trials ended: the campaign's highest reward, and of the highest of as many random trials the mean
-    and the middle 95 %, from all that the control has (drawn with replacement). `later`: the rewards of
-    the campaign's later half against the control's, with the p-value of a one-sided rank test (Mann and
+    By finished trials, up to as many as both have: the campaign's highest reward, and of the highest of as
+    many of the control's trials the mean and the middle 95 % (see `_best_of`). `later`: the rewards of the
+    campaign's later half against the control's, with the p-value of a one-sided rank test (Mann and
     Whitney): whether the controller proposes better genomes than chance does. `finalists`: the best mean
-    of each, where both have them.
+    of each, where both have them, with that of Welch's test.
+
+    Trials that measured a genome again are left out everywhere: they are no proposals, and a best reward
+    that had several chances is luckier than a random one. Trials that failed or were stopped early have
+    no reward.
     """
     mine, theirs = (_rewards(root, each) for each in (name, name + SUFFIX))
     if not mine or not theirs:
         raise Refusal(f"campaign {name!r}: it and its control need a finished trial each")
-    looks = sorted({max(1, round(len(mine) * share)) for share in (0.25, 0.5, 0.75, 1)})
+    both = min(len(mine), len(theirs))
+    looks = sorted({max(1, round(both * share)) for share in (0.25, 0.5, 0.75, 1)})
     return {
         "campaign": name,
         "trials": len(mine),
@@ -77,15 +82,16 @@ def control_facts(root: Path, name: str) -> dict[str, Any]:
 def print_control(console: Console, facts: dict[str, Any]) -> None:
     """The same for people."""
     table = Table(title=f"{facts['campaign']} against random search", title_justify="left")
-    for heading in ("trials", "best reward", "best of as many random ones", "the middle 95 % of those"):
+    headings = ("finished trials", "best reward", "best of as many random ones", "the middle 95 % of draws")
+    for heading in headings:
         table.add_column(heading, justify="right")
     for row in facts["rows"]:
-        low, high = row["control_range"]
+        low, high = row["control_range"] or (None, None)
         table.add_row(
             str(row["trials"]),
             f"{row['best']:.4f}",
             f"{row['control_best']:.4f}",
-            f"{low:.4f} to {high:.4f}",
+            "-" if low is None else f"{low:.4f} to {high:.4f}",
         )
     console.print(table)
     later = facts["later"]
@@ -107,15 +113,25 @@ def print_control(console: Console, facts: dict[str, Any]) -> None:
 
 
 def _rewards(root: Path, name: str) -> tuple[float, ...]:
+    """Of the finished trials that measured nothing again, in finish order."""
     place, _ = find(root, name)
     with Store.read(place.database) as store:
-        return store.rewards(name)
+        trials = sorted(store.trials(name), key=lambda trial: trial.finish_order or 0)
+    return tuple(trial.reward for trial in trials if trial.reward is not None and "again" not in trial.note)
 
 
 def _best_of(values: Sequence[float], count: int) -> dict[str, Any]:
-    """Of the best of so many draws from these values: exact, by the powers of their distribution."""
+    """Of the best of so many of these values, drawn without replacement: exact, by counting the draws.
+
+    The range holds 95 % of the draws from this one control. It knows nothing of how lucky the control was
+    as a whole, so it narrows as `count` nears the number of values; of all there is one draw and no range.
+    """
     ordered = np.sort(values)
-    below = (np.arange(1, len(ordered) + 1) / len(ordered)) ** count
+    if count == len(ordered):
+        return {"control_best": float(ordered[-1]), "control_range": None}
+    # The lowest i values hold a whole draw with chance C(i, count) / C(n, count), here from i = n downwards.
+    ranks = np.arange(len(ordered), 1, -1)
+    below = np.concatenate([[1.0], np.cumprod(np.maximum(ranks - count, 0) / ranks)])[::-1]
     chances = np.diff(below, prepend=0.0)
     bounds = [float(ordered[int(np.searchsorted(below, share))]) for share in QUANTILES]
     return {"control_best": float(chances @ ordered), "control_range": bounds}
@@ -133,14 +149,11 @@ def _later(mine: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
 
 
 def _finalists(root: Path, name: str) -> dict[str, float] | None:
-    from scipy.stats import ttest_ind
-
     mine, theirs = (finalists.standing(root, each) for each in (name, name + SUFFIX))
-    if not mine or not theirs or min(len(mine[0].rewards), len(theirs[0].rewards)) < 2:
+    if not mine or not theirs:
         return None
     first, second = mine[0].rewards, theirs[0].rewards
-    return {
-        "mean": float(np.mean(first)),
-        "control_mean": float(np.mean(second)),
-        "p": float(ttest_ind(first, second, equal_var=False, alternative="greater").pvalue),
-    }
+    p = finalists.welch(first, second, "greater")
+    if p is None:
+        return None
+    return {"mean": float(np.mean(first)), "control_mean": float(np.mean(second)), "p": p}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from rich.console import Console
@@ -25,6 +25,7 @@ from nas import folder as folders
 from nas.budget import spent
 from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
+from nas.evaluators import EvaluatorConfig
 from nas.folder import LONGEST_NAME
 from nas.launch import create, find
 from proxy_trainer.config import ProxyConfig
@@ -35,7 +36,7 @@ from results_db.store import Store
 SUFFIX: Final = ".finalists"
 
 SETTLED: Final = 0.05
-"""Below this p-value the first is said to be better than the second."""
+"""Below this p-value the first and the second are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,19 @@ class Finalist:
     failures: int
 
 
+def check_searches(name: str) -> None:
+    """Finalists have no finalists. Raises Refusal."""
+    if name.endswith(SUFFIX):
+        raise Refusal(f"campaign {name!r}: expected one that searches, not finalists of one")
+
+
 def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignConfig:
     """The campaign of the finalists, made if it is not there yet. Raises Refusal."""
+    check_searches(name)
     place, config = find(root, name)
     finalists = name + SUFFIX
     if (root / finalists).exists():
-        _, made = find(root, finalists)
-        count = (wanted.top, wanted.seeds) if wanted else None
-        if count is not None and made.budget.trials != math.prod(count):
-            raise Refusal(
-                f"{finalists!r} exists with {made.budget.trials} trainings, expected {math.prod(count)}; "
-                "leave --top and --seeds out to go on with it"
-            )
-        return made
+        return _going_on(root, name, wanted)
     if len(finalists) > LONGEST_NAME:
         raise Refusal(f"campaign {name!r}: {finalists!r} would be longer than {LONGEST_NAME} characters")
     wanted = wanted or config.finalists or FinalistsConfig()
@@ -76,18 +77,12 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         budget = config.budget.rest(len(best) * wanted.seeds, config.rules.limits, gone)
     except ValueError as error:
         raise Refusal(f"campaign {name!r}: its budget is spent ({error}): no finalists") from error
-    evaluator = config.evaluator
-    if isinstance(evaluator, ProxyConfig):
-        try:
-            evaluator = dataclasses.replace(evaluator, judge=Split.CONFIRM)
-        except ValueError as error:
-            raise Refusal(f"campaign {name!r}: {error}") from error
     made = dataclasses.replace(
         config,
         name=finalists,
         seed=(config.seed + 2**32) % 2**63,  # seeds that no trial of the campaign had
         controller=ListedConfig(genomes=tuple(trial.genome for trial in best)),
-        evaluator=evaluator,
+        evaluator=_judging(name, config.evaluator),
         budget=budget,
         warm_start=(),  # they are listed now
         stopping=None,
@@ -100,6 +95,41 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     return made
 
 
+def _going_on(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignConfig:
+    """The finalists that are there. Raises Refusal where others are wanted."""
+    _, made, listed = _found(root, name)
+    if wanted is None:
+        return made
+    with Store.read(folders.find(root, name).database) as store:
+        networks = len({fingerprint for _, fingerprint, _ in store.values(name)})
+    there = (len(listed.genomes), made.budget.trials // len(listed.genomes))
+    expected = (min(wanted.top, networks), wanted.seeds)
+    if there != expected:
+        raise Refusal(
+            f"{made.name!r} exists with {there[0]} networks and {there[1]} seeds each, "
+            f"expected {expected[0]} and {expected[1]}; leave --top and --seeds out to go on with it"
+        )
+    return made
+
+
+def _judging(name: str, evaluator: EvaluatorConfig) -> EvaluatorConfig:
+    """The same on the confirm split, where it has one. Raises Refusal."""
+    if not isinstance(evaluator, ProxyConfig):
+        return evaluator
+    try:
+        return dataclasses.replace(evaluator, judge=Split.CONFIRM)
+    except ValueError as error:
+        raise Refusal(f"campaign {name!r}: {error}") from error
+
+
+def _found(root: Path, name: str) -> tuple[folders.CampaignFolder, CampaignConfig, ListedConfig]:
+    """The finalists' campaign. Raises Refusal where it is another one of that name."""
+    place, config = find(root, name + SUFFIX)
+    if not isinstance(config.controller, ListedConfig):
+        raise Refusal(f"campaign {config.name!r} is not one of finalists; give it another name")
+    return place, config, config.controller
+
+
 def standing(root: Path, name: str) -> list[Finalist] | None:
     """The finalists of a campaign as far as they are trained, best first; None where it has none.
 
@@ -107,10 +137,8 @@ def standing(root: Path, name: str) -> list[Finalist] | None:
     """
     if not (root / (name + SUFFIX)).exists():
         return None
-    place, config = find(root, name + SUFFIX)
-    if not isinstance(config.controller, ListedConfig):
-        raise Refusal(f"campaign {config.name!r} is not one of finalists; give it another name")
-    texts = config.controller.genomes
+    place, config, listed = _found(root, name)
+    texts = listed.genomes
     with Store.read(place.database) as store:
         again = store.trials(config.name)
     with Store.read(folders.find(root, name).database) as store:
@@ -138,8 +166,8 @@ def _reward(trial: TrialRecord) -> float:
 def finalist_facts(rows: Sequence[Finalist]) -> dict[str, Any]:
     """JSON-ready: means with 95 % intervals (Student's), and whether first and second are told apart.
 
-    `p`: of Welch's test that the first is better than the second; None while either has under two
-    rewards.
+    `p`: of Welch's test that the two differ, two-sided since the same rewards say which is the first; None
+    while either has under two.
     """
     facts = [
         {
@@ -152,7 +180,7 @@ def finalist_facts(rows: Sequence[Finalist]) -> dict[str, Any]:
         }
         for row in rows
     ]
-    p = _p(rows[0].rewards, rows[1].rewards) if len(rows) > 1 else None
+    p = welch(rows[0].rewards, rows[1].rewards, "two-sided") if len(rows) > 1 else None
     return {"finalists": facts, "p": p, "settled": None if p is None else p < SETTLED}
 
 
@@ -174,7 +202,7 @@ def print_finalists(console: Console, name: str, facts: dict[str, Any]) -> None:
     console.print(table)
     if facts["p"] is not None:
         words = "is settled" if facts["settled"] else "is not settled: more seeds would tell"
-        console.print(f"that the first is better than the second {words} (p = {facts['p']:.2g})")
+        console.print(f"which of the first two is better {words} (p = {facts['p']:.2g}, two-sided)")
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -194,11 +222,15 @@ def _interval(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": mean, "sd": sd, "interval": [mean - half, mean + half]}
 
 
-def _p(first: Sequence[float], second: Sequence[float]) -> float | None:
+def welch(
+    first: Sequence[float], second: Sequence[float], alternative: Literal["greater", "two-sided"]
+) -> float | None:
+    """The p-value of Welch's test, the certain one where neither varies; None where either has under two."""
     from scipy.stats import ttest_ind
 
     if min(len(first), len(second)) < 2:
         return None
     if np.ptp(first) == np.ptp(second) == 0:
-        return 0.0 if first[0] > second[0] else 1.0
-    return float(ttest_ind(first, second, equal_var=False, alternative="greater").pvalue)
+        differ = first[0] > second[0] if alternative == "greater" else first[0] != second[0]
+        return 0.0 if differ else 1.0
+    return float(ttest_ind(first, second, equal_var=False, alternative=alternative).pvalue)

@@ -19,7 +19,8 @@ CLASSES: Final = {"nasbench201": "NASBench201", "hpolib": "HPOLib", "hpobench": 
 def table(benchmark: str, dataset: str) -> Table:
     """A benchmark's table of one data set; losses become negative, so that more is better.
 
-    Genomes without a measurement are left out of its values; the space has them all the same.
+    What was not measured counts as the worst and takes as long as the others on average, since the space
+    has it all the same.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # the package leaves its file to be closed
@@ -30,9 +31,15 @@ def table(benchmark: str, dataset: str) -> Table:
     sign = 1.0 if properties._metric_directions[metric] == "maximize" else -1.0
     values: dict[Digits, tuple[float, ...]] = {}
     seconds: dict[Digits, float] = {}
-    for genome in itertools.product(*map(range, counts)):
-        row = made._dataset["".join(map(str, genome))]
-        values[genome] = tuple(sign * float(value) for value in row[metric])
-        times = row.get("train_time", [1.0])
-        seconds[genome] = float(sum(times) / len(times))
+    genomes = list(itertools.product(*map(range, counts)))
+    for genome in genomes:
+        row = made._dataset.get("".join(map(str, genome)), {})
+        if measured := tuple(sign * float(value) for value in row.get(metric, ())):
+            values[genome] = measured
+            times = row.get("train_time", [1.0])
+            seconds[genome] = float(sum(times) / len(times))
+    worst, typical = min(map(min, values.values())), sum(seconds.values()) / len(seconds)
+    for genome in genomes:
+        values.setdefault(genome, (worst,))
+        seconds.setdefault(genome, typical)
     return Table(ChoiceSpace(counts), values, seconds)

@@ -43,13 +43,16 @@ class TableConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignTaskConfig:
-    """The genomes that a campaign trained, as a task: `campaign` by name, in the directory `root`."""
+    """The genomes that a campaign trained, as a task: `campaign` by name, in the directory `root`.
+
+    Without one, where campaigns are (folder.py).
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     kind: Literal["campaign"] = "campaign"
     campaign: str
-    root: Path = Path("campaigns")
+    root: Path | None = None
 
 
 TaskConfig: TypeAlias = TableConfig | LandscapeConfig | CampaignTaskConfig

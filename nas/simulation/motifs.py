@@ -8,7 +8,7 @@ real one. Hashed motifs make neighbours alike and the landscape rugged.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,32 +36,58 @@ def motif_quality(seed: int) -> Callable[[GraphArrays], Floats]:
     salt = np.random.default_rng([seed, 11]).integers(2**63, size=len(DEPTHS), dtype=np.uint64)
 
     def quality(graphs: GraphArrays) -> Floats:
-        return _facts(graphs) @ weights + _motifs(graphs, salt)
+        positions = _positions(graphs)
+        return _facts(graphs, positions) @ weights + _motifs(graphs, positions, salt)
 
     return quality
 
 
-def _facts(graphs: GraphArrays) -> Floats:
-    """[G, 6]: long edges, links to the block before, jumps, turns, coarse ways to outputs, dead blocks."""
+def _facts(graphs: GraphArrays, positions: Floats) -> Floats:
+    """[G, 6]: long edges, links to the block before, jumps, turns, coarse ways to outputs, dead blocks.
+
+    Of live blocks, and by their positions, so that equal networks have equal facts however their blocks are
+    numbered.
+    """
     first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
-    blocks = nodes - first
-    numbers = np.arange(first, nodes)
-    parents = graphs.parents[:, first:]
-    distance = numbers[:, np.newaxis] - parents
-    levels = graphs.levels
-    of_parents = np.take_along_axis(levels[:, np.newaxis, :], parents, axis=2)
-    jumps = np.maximum(np.abs(of_parents - levels[:, first:, np.newaxis]) - 1, 0)
-    steps = np.sign(np.diff(levels[:, first:], axis=1))
-    turns = (steps[:, 1:] * steps[:, :-1] < 0).sum(axis=1)
+    blocks, alive = nodes - first, graphs.alive[:, first:]
+    distance = positions[:, first:, np.newaxis] - _of_parents(positions, graphs)[:, first:]
+    steps = graphs.levels[:, :, np.newaxis] - _of_parents(graphs.levels, graphs)
+    steps[:, :first] = 0
+    before = _of_parents(steps.sum(axis=2), graphs)
+    jumps = np.maximum(np.abs(steps[:, first:]) - 1, 0).sum(axis=2)
+    turns = (steps * before < 0)[:, first:].any(axis=2)
     facts = (
-        (distance.max(axis=2) >= 5).sum(axis=1) / blocks * 6,
-        (distance.min(axis=2) == 1).sum(axis=1) / blocks * 6,
-        jumps.sum(axis=(1, 2)) / blocks * 2,
-        turns / blocks * 6,
+        ((distance.max(axis=2) >= 5) & alive).sum(axis=1) / blocks * 6,
+        ((distance.min(axis=2) <= 1) & alive).sum(axis=1) / blocks * 6,
+        np.where(alive, jumps, 0).sum(axis=1) / blocks * 2,
+        (turns & alive).sum(axis=1) / blocks * 6,
         _coarseness(graphs),
-        (~graphs.alive[:, first:]).sum(axis=1) / 2,
+        (~alive).sum(axis=1) / 2,
     )
     return np.column_stack(facts).astype(np.float64)
+
+
+def _of_parents(values: NDArray[Any], graphs: GraphArrays) -> NDArray[Any]:
+    """[G, N, 2] of what nodes have, [G, N]: what their parents have."""
+    parents = graphs.parents.reshape(len(values), -1).astype(np.intp)
+    return np.take_along_axis(values, parents, axis=1).reshape(*values.shape, 2)
+
+
+def _positions(graphs: GraphArrays) -> Floats:
+    """[G, N]: a stem node's number; a live block's rank by its depth, which is its longest way from the
+    stem's end. Blocks of one depth share their mean rank: nothing in the network orders them.
+    """
+    first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
+    rows = np.arange(len(graphs.levels))
+    depths = np.zeros(graphs.levels.shape, np.int16)
+    for node in range(first, nodes):
+        depths[:, node] = 1 + np.maximum(*(depths[rows, graphs.parents[:, node, side]] for side in (0, 1)))
+    positions = np.broadcast_to(np.arange(nodes, dtype=np.float64), depths.shape).copy()
+    deep, alive = depths[:, first:], graphs.alive[:, first:]
+    lower = ((deep[:, np.newaxis] < deep[:, :, np.newaxis]) & alive[:, np.newaxis]).sum(axis=2)
+    equal = ((deep[:, np.newaxis] == deep[:, :, np.newaxis]) & alive[:, np.newaxis]).sum(axis=2)
+    positions[:, first:] = first + lower + (equal - 1) / 2
+    return positions
 
 
 def _coarseness(graphs: GraphArrays) -> Floats:
@@ -77,10 +103,10 @@ def _coarseness(graphs: GraphArrays) -> Floats:
     return coarse
 
 
-def _motifs(graphs: GraphArrays, salt: Codes) -> Floats:
+def _motifs(graphs: GraphArrays, positions: Floats, salt: Codes) -> Floats:
     """[G]: hashed normal weights of all motifs, scaled to a variance of about one a depth."""
     first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
-    places = np.arange(nodes) * THIRDS // nodes
+    places = (positions[:, first:] * THIRDS // nodes).astype(np.uint64)
     codes = (graphs.levels.astype(np.uint64) * np.uint64(8) + graphs.kinds.astype(np.uint64)) * np.uint64(8)
     found = np.zeros(len(codes))
     counted = graphs.alive[:, first:]
@@ -88,16 +114,14 @@ def _motifs(graphs: GraphArrays, salt: Codes) -> Floats:
     for depth, (share, grain) in enumerate(zip(DEPTHS, salt, strict=True)):
         if depth:
             codes = _with_parents(codes, graphs)
-        whole = _mixed(codes[:, first:] + places[first:].astype(np.uint64), grain)
+        whole = _mixed(codes[:, first:] + places, grain)
         found += share * np.where(counted, _normal(whole), 0.0).sum(axis=1) / scale * 2
     return found
 
 
 def _with_parents(codes: Codes, graphs: GraphArrays) -> Codes:
     """Every node's code with those of its parents, whose order does not count."""
-    parents = graphs.parents.reshape(len(codes), -1)
-    of_parents = np.take_along_axis(codes, parents.astype(np.intp), axis=1).reshape(*codes.shape, 2)
-    mixed = _mixed(of_parents, np.uint64(1)).sum(axis=2, dtype=np.uint64)
+    mixed = _mixed(_of_parents(codes, graphs), np.uint64(1)).sum(axis=2, dtype=np.uint64)
     joined: Codes = _mixed(codes, np.uint64(2)) + mixed
     return joined << np.uint64(3)
 

@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from controller.config import ControllerConfig, build, resolved
+from controller.protocol import Controller
 from controller.standing import Standing
+from nas import folder
 from nas.errors import Refusal
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
@@ -52,7 +54,10 @@ class MissingPackage(RuntimeError):
 
 
 def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
-    """All of them, as they end. Raises MissingPackage, and Refusal where a controller can't search a task."""
+    """All of them, as they end. Raises MissingPackage, and Refusal where a controller can't search a task.
+
+    Both before anything runs. An error later lets what runs end, and starts nothing more.
+    """
     jobs = [
         _Job(
             task,
@@ -68,21 +73,33 @@ def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
         for name, controller_config in config.controllers.items()
         for seed in range(config.seeds)
     ]
+    for job in jobs[:: config.seeds]:
+        _built(job)
     if processes == 1:
         yield from map(_run, jobs)
         return
+    task_of.cache_clear()  # they are for the others to keep
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool:
-        for future in as_completed([pool.submit(_run, job) for job in jobs]):
-            yield future.result()
+    with ProcessPoolExecutor(processes, context) as executor:
+        try:
+            for future in as_completed([executor.submit(_run, job) for job in jobs]):
+                yield future.result()
+        except BaseException:  # whoever reads them may leave too
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _built(job: _Job) -> tuple[Controller[Any], Task[Any]]:
+    """A fresh controller, and the task. Raises MissingPackage, Refusal."""
+    task = task_of(job.task_config)
+    try:
+        return build(resolved(job.controller_config, job.trials), task.space), task
+    except ValueError as error:
+        raise Refusal(f"{job.task}: {job.controller}: {error}") from error
 
 
 def _run(job: _Job) -> Course:
-    task = task_of(job.task_config)
-    try:
-        controller = build(resolved(job.controller_config, job.trials), task.space)
-    except ValueError as error:
-        raise Refusal(f"{job.task}: {job.controller}: {error}") from error
+    controller, task = _built(job)
     best: list[float | None] = []
     standing, truths, now = Standing(), dict[str, float](), 0.0
     for ended in simulate(
@@ -103,7 +120,7 @@ def task_of(config: TaskConfig) -> Task[Any]:
     if isinstance(config, LandscapeConfig):
         return Landscape(config)
     if isinstance(config, CampaignTaskConfig):
-        return pool(config.root, config.campaign)
+        return pool(folder.root(config.root), config.campaign)
     try:
         if config.benchmark == "nasbenchgraph":
             from nas.integrations import nas_bench_graph

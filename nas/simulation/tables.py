@@ -36,8 +36,11 @@ class ChoiceSpace:
         return tuple(rng.integers(self.options).tolist())
 
     def mutate(self, genome: Digits, rng: np.random.Generator) -> Digits:
-        """One choice, made anew."""
-        place = int(rng.integers(len(genome)))
+        """One choice, made anew, of those that have another option; the same genome where none has."""
+        places = [place for place, count in enumerate(self.options) if count > 1]
+        if not places:
+            return genome
+        place = places[int(rng.integers(len(places)))]
         step = int(rng.integers(1, self.options[place]))
         moved = (genome[place] + step) % self.options[place]
         return (*genome[:place], moved, *genome[place + 1 :])

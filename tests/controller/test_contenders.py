@@ -103,6 +103,24 @@ def test_what_is_under_way_counts_and_failures_do_not() -> None:
     assert controller.ask(np.random.default_rng(0), pending) is None
 
 
+@pytest.mark.parametrize("how", ["failed", "stopped early"])
+def test_a_repetition_that_gave_nothing_counts(how: str) -> None:
+    """A network that always fails the second time would take the rest of the budget."""
+    controller = Contenders(Waiting(), Numbers(), ContendersConfig(first=3, top=3, most=2))
+    for number in (1, 2, 3):
+        controller.tell(Outcome(number, number, {}, (number / 10,)))
+    asked = []
+    for number in (4, 5, 6):
+        proposal = controller.ask(np.random.default_rng(0), ())
+        assert proposal is not None
+        asked.append(proposal.genome)
+        ended = Outcome(number, proposal.genome, proposal.note, FailureKind.DIVERGED)
+        stopped = Outcome(number, proposal.genome, proposal.note, (0.9,), fidelity=10)
+        controller.tell(ended if how == "failed" else stopped)
+    assert asked == [3, 2, 1]
+    assert controller.ask(np.random.default_rng(0), ()) is None
+
+
 class Waiting:
     """Never has anything to propose."""
 

@@ -11,7 +11,8 @@ import pytest
 from controller.bayesian import Bayesian, BayesianConfig
 from controller.config import build
 from controller.guided_evolution import GuidedEvolution, GuidedEvolutionConfig
-from controller.protocol import Outcome, Pending
+from controller.no_repeats import SpaceExhausted
+from controller.protocol import Outcome, Pending, Proposal
 from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from nas.simulation.tables import ChoiceSpace
@@ -105,3 +106,45 @@ def test_no_repeats_hold_within_a_screen_and_across() -> None:
         assert genome != (0, 0, 0, 0)
         seen.add(genome)
         controller.tell(Outcome(number, genome, {}, (float(sum(genome)),)))
+
+
+class Exhausted:
+    """Has one proposal more, and then none."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ask(self, rng: np.random.Generator, pending: object) -> Proposal[Any]:  # noqa: ARG002
+        self.asked += 1
+        if self.asked > 2:
+            raise SpaceExhausted("nothing new")
+        return Proposal((self.asked,) * 8, {"parents": [1]})
+
+    def tell(self, outcome: Outcome[Any]) -> None:
+        """Doesn't care."""
+
+
+def test_what_there_is_is_screened_where_no_more_children_turn_up() -> None:
+    controller: Any = GUIDED["guided evolution"]()
+    campaign(controller, 60, seed=0)
+    rng = np.random.default_rng(0)
+    assert controller._surrogate.fit is not None
+    controller._evolution = Exhausted()
+    proposal = controller.ask(rng, ())
+    assert proposal.genome in {(1,) * 8, (2,) * 8}
+    assert proposal.note == {"parents": [1], "screened": 2}
+    with pytest.raises(SpaceExhausted):  # none at all
+        controller.ask(rng, ())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_small_space_is_searched_to_its_end(seed: int) -> None:
+    small = ChoiceSpace((2,) * 5)
+    config = GuidedEvolutionConfig(population=10, tournament=3, start=8, trust=-1, contenders=None)
+    controller: Any = build(config, small)
+    found = set()
+    for number in range(32):
+        proposal = controller.ask(np.random.default_rng([seed, number]), ())
+        found.add(proposal.genome)
+        controller.tell(Outcome(number, proposal.genome, proposal.note, (float(sum(proposal.genome)),)))
+    assert len(found) == 32

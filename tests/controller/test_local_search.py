@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from controller.local_search import LocalSearch, LocalSearchConfig
+from controller.no_repeats import NoRepeats
 from controller.protocol import Outcome, Pending
 from nas.simulation.tables import ChoiceSpace
 from search_space.trial import FailureKind
@@ -25,6 +26,11 @@ def ask(controller: LocalSearch[Any], seed: int = 0, pending: tuple[Pending[Any]
 
 def tell(controller: LocalSearch[Any], number: int, genome: Any, value: float, climb: int = 0) -> None:
     controller.tell(Outcome(number, genome, {"climb": climb}, (value,)))
+
+
+def tell_move(controller: LocalSearch[Any], number: int, value: float, parent: int, climb: int = 0) -> None:
+    genome = SPACE.sample(np.random.default_rng(number))
+    controller.tell(Outcome(number, genome, {"climb": climb, "parents": [parent]}, (value,)))
 
 
 def moves(a: tuple[int, ...], b: tuple[int, ...]) -> int:
@@ -67,14 +73,63 @@ def test_it_begins_anew_after_patience_runs_out_and_forgets_what_was_in_flight()
     top = (5,) * 8
     tell(controller, 0, top, 1.0)
     for number in (1, 2):
-        tell(controller, number, SPACE.sample(np.random.default_rng(number)), 0.0)
-    controller.tell(Outcome(3, top, {"climb": 0}, FailureKind.DIVERGED))  # a move that led nowhere too
+        tell_move(controller, number, 0.0, parent=0)
+    failed: Outcome[Any] = Outcome(3, top, {"climb": 0, "parents": [0]}, FailureKind.DIVERGED)
+    controller.tell(failed)  # a move that led nowhere too
 
     assert ask(controller).note == {"climb": 1}
     tell(controller, 4, top, 9.0, climb=0)  # it comes too late
     assert ask(controller).note == {"climb": 1}
     tell(controller, 5, (1,) * 8, 0.5, climb=1)
     assert ask(controller).note == {"climb": 1, "parents": [5]}
+
+
+def test_what_was_under_way_before_the_top_is_no_move_from_it() -> None:
+    """So that with more workers than patience a climb goes on."""
+    controller = search(start=1, patience=3)
+    tell(controller, 0, (0,) * 8, 1.0)
+    tell_move(controller, 4, 2.0, parent=0)
+    for number in (1, 2, 3, 5, 6, 7, 8):
+        tell_move(controller, number, 0.0, parent=0)
+    assert ask(controller).note == {"climb": 0, "parents": [4]}
+    for number in (9, 10, 11):
+        assert ask(controller).note == {"climb": 0, "parents": [4]}
+        tell_move(controller, number, 0.0, parent=4)
+    assert ask(controller).note == {"climb": 1}
+
+
+def test_what_is_measured_again_neither_leads_nor_ends_a_climb() -> None:
+    controller = search(start=1, patience=3)
+    tell(controller, 0, (0,) * 8, 1.0)
+    for number, value in enumerate((9.0, 0.0, 0.0, 0.0, 0.0), start=1):
+        controller.tell(Outcome(number, (1,) * 8, {"again": 0}, (value,)))
+        assert ask(controller).note == {"climb": 0, "parents": [0]}
+
+
+def test_what_a_wrapper_proposed_instead_is_a_failed_move_where_it_came_after_one() -> None:
+    controller = search(start=1, patience=3)
+    tell(controller, 0, (0,) * 8, 1.0)
+    elsewhere = (3,) * 8
+    for number in (1, 2, 3, 4, 6):  # instead of moves from whatever was the top before
+        controller.tell(Outcome(number, elsewhere, {"redrawn": 100}, (0.0,)))
+        assert ask(controller).note == {"climb": 0, "parents": [0]}
+    tell_move(controller, 5, 0.0, parent=0)
+    for number in (4, 7, 8):
+        assert ask(controller).note == {"climb": 0, "parents": [0]}
+        controller.tell(Outcome(number, elsewhere, {"redrawn": 100}, (0.0,)))
+    assert ask(controller).note == {"climb": 1}
+
+
+def test_climbs_end_where_no_neighbour_is_new() -> None:
+    """Four neighbours and more patience than that: the rest of it is spent on what no_repeats finds."""
+    small = ChoiceSpace((2,) * 4)
+    controller: Any = NoRepeats(LocalSearch(small, LocalSearchConfig(start=1, patience=6)), small)
+    climbs = []
+    for number in range(12):
+        proposal = controller.ask(np.random.default_rng(number), ())
+        climbs.append(proposal.note.get("climb"))
+        controller.tell(Outcome(number, proposal.genome, proposal.note, (-float(number),)))
+    assert climbs == [0, 0, 0, 0, 0, None, None, 1, 1, 1, 1, 1]
 
 
 def test_a_stopped_trial_is_no_top() -> None:

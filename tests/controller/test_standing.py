@@ -43,6 +43,31 @@ def test_sums_are_those_of_numpy(measured: list[tuple[str, float]]) -> None:
     assert [values[key].mean() for key in leaders] == pytest.approx(means)
 
 
+@given(MEASURED, st.integers(1, 9))
+def test_the_first_few_are_the_first_of_all(measured: list[tuple[str, float]], count: int) -> None:
+    standing = standing_of(measured)
+    keys = sorted({key for key, _ in measured}, reverse=True)
+    surely = sorted(keys, key=lambda key: (standing.surely(key), key), reverse=True)
+    assert standing.ranked(count) == surely[:count]
+    means = sorted(keys, key=lambda key: (standing.mean(key), key), reverse=True)
+    assert standing.leaders(count) == means[:count]
+
+
+def test_the_first_is_found_without_looking_at_all_that_were_measured_again() -> None:
+    looked: list[str] = []
+
+    class Watched(Standing):
+        def surely(self, key: str) -> float:
+            looked.append(key)
+            return super().surely(key)
+
+    standing = Watched()
+    for number in range(1000):
+        standing.add(f"n{number % 500}", float(number))
+    assert standing.ranked(1) == ["n499"]
+    assert len(looked) == 1
+
+
 def test_while_nothing_was_measured_again_the_highest_value_leads() -> None:
     standing = standing_of([("a", 1.0), ("b", 3.0), ("c", 2.0)])
     assert standing.ranked(9) == standing.leaders(9) == ["b", "c", "a"]

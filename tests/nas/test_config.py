@@ -48,6 +48,23 @@ def test_the_stored_config_reads_back_as_the_same(words: Words, evaluator: Words
     assert again.hash == config.hash
 
 
+@pytest.mark.parametrize(
+    "kind", ["bayesian", "guided_evolution", "local_search", "random_search", "regularized_evolution"]
+)
+def test_contenders_and_none_of_them_read_back_as_the_same(words: Words, kind: str) -> None:
+    configs = [
+        from_json(words | {"controller": {"kind": kind, "contenders": contenders}})
+        for contenders in (None, {}, {"first": 5, "top": 3})
+    ]
+    for config in configs:
+        again = from_json(json.loads(json.dumps(config.to_json())))
+        assert again == config
+        assert again.hash == config.hash
+    assert len({config.hash for config in configs}) == 3
+    default = from_json(words | {"controller": {"kind": kind}})
+    assert default.hash in {config.hash for config in configs[:2]}
+
+
 def test_the_hash_follows_what_is_searched_and_nothing_else(words: Words) -> None:
     config = from_json(words)
 

@@ -88,8 +88,26 @@ def test_going_on_is_the_same_campaign(tmp_path: Path, written: Written) -> None
     made = prepare(tmp_path, config.name, FinalistsConfig(top=3, seeds=4))
 
     assert prepare(tmp_path, config.name, None) == made
-    with pytest.raises(Refusal, match="exists with 12 trainings, expected 10"):
-        prepare(tmp_path, config.name, FinalistsConfig(top=5, seeds=2))
+    for top, seeds in ((5, 2), (6, 2), (3, 3)):  # of these the second takes as many trainings
+        with pytest.raises(Refusal, match=f"with 3 networks and 4 seeds each, expected {top} and {seeds}"):
+            prepare(tmp_path, config.name, FinalistsConfig(top=top, seeds=seeds))
+
+
+def test_more_than_there_are_is_all_of_them_each_time(tmp_path: Path, written: Written) -> None:
+    config = ran(tmp_path, written)
+    made = prepare(tmp_path, config.name, FinalistsConfig(top=30, seeds=2))
+
+    assert made.budget.trials == 8 * 2
+    assert prepare(tmp_path, config.name, FinalistsConfig(top=30, seeds=2)) == made
+
+
+def test_finalists_have_none_of_their_own(nas: Any, written: Written) -> None:
+    assert nas("run", written({"finalists": {"top": 2, "seeds": 2}})).code == 0
+    for words in ((), ("--json",), ("--top", "1")):
+        ended = nas("finalists", "small.finalists", *words)
+        assert ended.code == 2
+        assert "expected one that searches, not finalists of one" in ended.err
+    assert nas("finalists", "small", "--top", 2).code == 0  # the seeds are those of the config
 
 
 def test_a_proxy_is_judged_on_the_confirm_split() -> None:
@@ -120,10 +138,24 @@ def test_intervals_and_the_test_are_scipys() -> None:
         mean, sem = np.mean(values), np.std(values, ddof=1) / np.sqrt(3)
         assert row["mean"] == pytest.approx(mean)
         assert row["interval"] == pytest.approx(t.interval(0.95, 2, loc=mean, scale=sem))
-    assert facts["p"] == pytest.approx(ttest_ind(a, b, equal_var=False, alternative="greater").pvalue)
+    assert facts["p"] == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue)
     assert facts["settled"]
     close = finalist_facts([Finalist(7, "x", 0.7, a, 0), Finalist(2, "y", 0.8, (0.5, 0.58, 0.56), 0)])
     assert not close["settled"]
+
+
+def test_which_is_first_is_no_evidence_that_it_is_better() -> None:
+    """The same rewards say which it is: a test in the direction that they show would settle this."""
+    a, b = (0.5, 0.6, 0.55), (0.38, 0.5, 0.43)
+    facts = finalist_facts([Finalist(7, "x", 0.7, a, 0), Finalist(2, "y", 0.8, b, 1)])
+    assert ttest_ind(a, b, equal_var=False, alternative="greater").pvalue < 0.05 < facts["p"]
+    assert not facts["settled"]
+
+
+@pytest.mark.parametrize(("other", "p"), [(0.4, 0.0), (0.5, 1.0)])
+def test_rewards_that_never_vary_are_certain(other: float, p: float) -> None:
+    rows = [Finalist(7, "x", 0.7, (0.5,) * 3, 0), Finalist(2, "y", 0.8, (other,) * 2, 0)]
+    assert finalist_facts(rows)["p"] == p
 
 
 def test_too_few_trainings_settle_nothing() -> None:
@@ -143,7 +175,8 @@ def test_the_command_line(nas: Any, written: Written) -> None:
     ended = nas("finalists", "small", "--json")
     assert [len(row["rewards"]) for row in json.loads(ended.out)["finalists"]] == [3, 3]
     assert "finalists of small" in nas("top", "small").out
-    ended = nas("finalists", "small.finalists", "--json")
+    assert nas("run", written({"name": "other"})).code == 0
+    ended = nas("finalists", "other", "--json")
     assert ended.code == 2
     assert "has no finalists yet" in ended.err
 

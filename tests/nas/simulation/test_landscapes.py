@@ -9,6 +9,8 @@ from scipy.stats import kendalltau, spearmanr
 from nas.simulation.landscapes import Landscape, LandscapeConfig
 from search_space.catalog import space_by_name
 from search_space.features import features
+from search_space.genome import BlockGene, Genome
+from search_space.graph import resolve
 
 SPACE = space_by_name("spinenet-49")
 FAMILIES = ["motifs", "network"]
@@ -55,6 +57,44 @@ def test_neighbours_are_alike_but_not_equal(landscape: Landscape) -> None:
 
     assert 0.4 < spearmanr(here, there).statistic < 0.97
     assert abs(spearmanr(here, landscape.truths(genomes[1:] + genomes[:1])).statistic) < 0.2
+
+
+def renumbered(genome: Genome, rng: np.random.Generator) -> Genome:
+    """The blocks in another order that keeps parents before children; often the same network."""
+    first = len(genome.stem.nodes)
+    place_of = {node: node for node in range(first)}
+    blocks: list[BlockGene] = []
+    waiting = dict(enumerate(genome.blocks, start=first))
+    while waiting:
+        ready = [node for node, block in waiting.items() if place_of.keys() >= set(block.parents)]
+        node = ready[int(rng.integers(len(ready)))]
+        old = waiting.pop(node)
+        place_of[node] = first + len(blocks)
+        a, b = sorted(place_of[parent] for parent in old.parents)
+        blocks.append(BlockGene(old.level, old.kind, (a, b), old.output))
+    return Genome(genome.stem, tuple(blocks))
+
+
+def with_other_dead_blocks(genome: Genome) -> Genome:
+    """Where nothing reads a block, its level and parents are nobody's business."""
+    first = len(genome.stem.nodes)
+    dead = {number - first for number in resolve(genome).dead if number >= first}
+    blocks = (
+        BlockGene(2 + block.level % 6, block.kind, (0, 1), block.output) if place in dead else block
+        for place, block in enumerate(genome.blocks)
+    )
+    return Genome(genome.stem, tuple(blocks))
+
+
+def test_equal_networks_have_equal_truths(landscape: Landscape) -> None:
+    rng = np.random.default_rng(9)
+    genomes = [SPACE.sample(rng) for _ in range(300)]
+    pairs = [(genome, renumbered(genome, rng)) for genome in genomes]
+    pairs += [(genome, with_other_dead_blocks(genome)) for genome in genomes]
+    equal = [(a, b) for a, b in pairs if a != b and SPACE.fingerprint(a) == SPACE.fingerprint(b)]
+    assert len(equal) > 100
+    first, second = zip(*equal, strict=True)
+    np.testing.assert_allclose(landscape.truths(first), landscape.truths(second), atol=1e-9)
 
 
 def test_seeds_and_families_give_other_landscapes(landscape: Landscape) -> None:

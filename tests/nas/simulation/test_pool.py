@@ -12,8 +12,11 @@ import pytest
 from nas.budget import Budget
 from nas.config import load
 from nas.errors import Refusal
+from nas.folder import FolderError
 from nas.launch import create, driving, run
+from nas.simulation.config import CampaignTaskConfig
 from nas.simulation.pool import NEAREST, pool
+from nas.simulation.run import task_of
 from search_space.features import features
 
 Written = Callable[..., Path]
@@ -61,3 +64,14 @@ def test_too_few_genomes_are_refused(tmp_path: Path) -> None:
     ran(tmp_path, 5)
     with pytest.raises(Refusal, match="5 genomes with a reward, expected at least 10"):
         pool(tmp_path, "small")
+
+
+def test_a_task_looks_where_campaigns_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewards = ran(tmp_path, 12)
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+    task_of.cache_clear()
+    space = task_of(CampaignTaskConfig(campaign="small")).space
+    assert space.to_text(space.sample(np.random.default_rng(0))) in rewards
+    elsewhere = CampaignTaskConfig(campaign="small", root=tmp_path / "elsewhere")
+    with pytest.raises(FolderError, match="elsewhere"):
+        task_of(elsewhere)

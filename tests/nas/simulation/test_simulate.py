@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from nas.cli import app
 from nas.config_file import ConfigError
-from nas.simulation.config import load
+from nas.simulation import run
+from nas.simulation.config import CampaignTaskConfig, TaskConfig, load
+from nas.simulation.landscapes import Landscape, LandscapeConfig
 
 SMALL = """
 name: small
@@ -67,6 +72,59 @@ def test_people_get_a_table(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["simulate", str(written(tmp_path))])
     assert "cifar10: best of 6 simulated campaigns, 3 workers" in result.stdout
     assert "p = " in result.stdout
+
+
+def test_what_is_missing_is_said_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def task_of(config: TaskConfig) -> Landscape:
+        if isinstance(config, LandscapeConfig):
+            return Landscape(config)
+        raise run.MissingPackage("table")
+
+    ran: list[Any] = []
+    monkeypatch.setattr(run, "task_of", task_of)
+    monkeypatch.setattr(run, "_run", ran.append)
+    table, made_up = SMALL.splitlines()[3:5]
+    swapped = SMALL.replace(f"{table}\n{made_up}", f"{made_up}\n{table}")
+    with pytest.raises(run.MissingPackage):
+        list(run.courses(load(written(tmp_path, swapped)), 1))
+    assert ran == []
+
+
+def test_an_error_starts_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Any] = []
+    ending = threading.Event()
+
+    class Executor(ThreadPoolExecutor):
+        def __init__(self, processes: int, context: object) -> None:
+            del processes, context
+            super().__init__(1)
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            if cancel_futures:
+                super().shutdown(wait=False, cancel_futures=True)
+            ending.set()
+            super().shutdown(wait)
+
+    def fail(job: object) -> None:
+        ran.append(job)
+        if len(ran) == 1:
+            raise RuntimeError("once")
+        assert ending.wait(60)
+
+    monkeypatch.setattr(run, "ProcessPoolExecutor", Executor)
+    monkeypatch.setattr(run, "_run", fail)
+    with pytest.raises(RuntimeError, match="once"):
+        list(run.courses(load(written(tmp_path)), 2))
+    assert len(ran) <= 2  # of 24; the second may have begun
+
+
+def test_a_campaigns_root_counts_from_the_config(tmp_path: Path) -> None:
+    text = SMALL.replace("tasks:\n", "tasks:\n  pool: {kind: campaign, campaign: small, root: here}\n")
+    task = load(written(tmp_path, text)).tasks["pool"]
+    assert isinstance(task, CampaignTaskConfig)
+    assert task.root == tmp_path / "here"
 
 
 @pytest.mark.parametrize(

