@@ -64,9 +64,9 @@ def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, 
             "seeds": reference.values.shape[1],
             "failures": reference.failures,
             "hours": _core_hours(reference),
-            "ceiling": _ceiling(reference.ranked),
+            "ceiling": _ceiling(reference.values),
             "tau_with_depth": tau(truth, known["depth"]),
-            **_variances(reference.ranked),
+            **_variances(reference.values),
         },
         "alone": {name: _tau_facts(values[:, np.newaxis], truth) for name, values in known.items()},
         "candidates": [
@@ -140,7 +140,11 @@ def _tau_facts(values: Floats, truth: Floats) -> dict[str, Any]:
 
 
 def _ceiling(values: Floats) -> float:
-    """Tau between the means of two halves of the seeds: what no proxy can be expected to exceed by far."""
+    """Tau between the means of two halves of the seeds: what no proxy can be expected to exceed by far.
+
+    Of the genomes of which all seeds finished.
+    """
+    values = values[~np.isnan(values).any(axis=1)]
     half = values.shape[1] // 2
     if not half:
         return math.nan

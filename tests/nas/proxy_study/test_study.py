@@ -198,3 +198,18 @@ def test_reports_of_known_arms() -> None:
     assert facts["reference"]["ceiling"] > 0.8
     assert facts["reference"]["hours"] == pytest.approx(23 * 4 * 400 / 3600)
     assert set(facts["alone"]) == {"log_flops", "log_parameters", "depth"}
+
+
+def test_a_failed_training_of_the_reference_is_no_ap_of_zero() -> None:
+    rng = np.random.default_rng(1)
+    space = space_by_name("spinenet-49")
+    texts = tuple(space.sample(rng).to_text() for _ in range(12))
+    whole = rng.normal(0.2, 0.05, 12)[:, np.newaxis] + rng.normal(0, 0.005, (12, 2))
+    arms = {REFERENCE: table(whole, 400.0), "short": table(whole[:, :1], 80.0)}
+    others = study_facts(texts[:-1], {name: table(arm.values[:-1], 1.0) for name, arm in arms.items()})
+    whole[-1, 1] = math.nan
+    found = study_facts(texts, arms)["reference"]
+    assert found["failures"] == 1
+    for word in ("ceiling", "seed_sd"):  # what they are said from are the other genomes
+        assert found[word] == pytest.approx(others["reference"][word])
+    assert found["genome_sd"] == pytest.approx(0.05, rel=0.5)
