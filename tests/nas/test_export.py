@@ -15,10 +15,12 @@ import yaml
 from typer.testing import CliRunner
 
 from nas.cli import app
+from nas.designs import DEFAULT
 from nas.errors import Refusal
-from nas.export.compare import Facts, compare
+from nas.export.compare import compare
+from nas.export.contents import Facts
 from nas.export.detector import export_detector
-from nas.export.report import INPUT_SIZE, ExportMismatch
+from nas.export.report import ExportMismatch
 from nas.folder import CampaignFolder
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData, Split, Splits
@@ -117,7 +119,7 @@ def test_the_spec_is_the_searched_network(exported: Path, best: Genome) -> None:
     spec = read_spec(exported / "spec.yaml")
     assert spec.genome == best
     assert spec.scaling == Scaling()
-    cost = network_cost(best, Scaling(), INPUT_SIZE).backbone
+    cost = network_cost(best, Scaling(), DEFAULT.input_size).backbone
     assert spec.expected is not None
     assert (spec.expected.params, spec.expected.flops) == (cost.params, cost.flops)
     assert spec.proxy is not None
@@ -153,7 +155,8 @@ def test_a_backbone_with_other_weights_is_refused(
 ) -> None:
     copy = _copied(exported, tmp_path)
     plan = backbone_plan(best, Scaling())
-    save_keras(plan, fresh_arrays(plan, INPUT_SIZE, 99), INPUT_SIZE, copy / "backbone.keras")
+    size = DEFAULT.input_size
+    save_keras(plan, fresh_arrays(plan, size, 99), size, copy / "backbone.keras")
     with pytest.raises(ExportMismatch, match="outputs differ"):
         compare(copy, best, facts, PROXY)
 
