@@ -76,7 +76,13 @@ def run(
             raise typer.BadParameter(f"--name: {error}") from error
     where = folders.root(root)
     if go_on and (where / loaded.name).exists():
-        same(where, loaded)
+        if differ := same(where, loaded):
+            typer.echo(
+                f"campaign {loaded.name!r} goes on with what it began with, not with this file's "
+                f"{', '.join(differ)}; `nas finalists {loaded.name}` and `nas control {loaded.name}` "
+                "do their part at any time",
+                err=True,
+            )
         _drive(where, loaded.name)
         return
     with console().status("reading the data"):
