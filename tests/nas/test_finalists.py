@@ -140,8 +140,15 @@ def test_the_command_line(nas: Any, written: Written) -> None:
     assert ended.code == 0, ended.err
     assert "finalists of small" in ended.out
 
+    assert [row["finalist"] for row in json.loads(nas("top", "small.finalists", "--json").out)] == [None] * 2
     ended = nas("finalists", "small", "--json")
-    assert [len(row["rewards"]) for row in json.loads(ended.out)["finalists"]] == [3, 3]
+    finalists = json.loads(ended.out)["finalists"]
+    assert [len(row["rewards"]) for row in finalists] == [3, 3]
+    rows = {row["genome"]: row["finalist"] for row in json.loads(nas("top", "small", "--json").out)}
+    for rank, each in enumerate(finalists, start=1):
+        assert rows[each["genome"]]["rank"] == rank
+        assert rows[each["genome"]]["mean"] == each["mean"]
+    assert sum(found is not None for found in rows.values()) == 2
     assert "finalists of small" in nas("top", "small").out
     ended = nas("finalists", "small.finalists", "--json")
     assert ended.code == 2
