@@ -14,6 +14,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from nas import ranking
 from nas.cli import app
 from nas.designs import DEFAULT
 from nas.errors import Refusal
@@ -91,14 +92,14 @@ def exported(campaign: CampaignFolder) -> Path:
 @pytest.fixture
 def best(campaign: CampaignFolder) -> Genome:
     with Store.read(campaign.database) as store:
-        return Genome.from_text(store.top("tiny", 1)[0].genome)
+        return Genome.from_text(ranking.best(store, "tiny", 1)[0].trial.genome)
 
 
 @pytest.fixture
 def facts(campaign: CampaignFolder) -> Facts:
     """Of the winner, as stored."""
     with Store.read(campaign.database) as store:
-        number = store.top("tiny", 1)[0].number
+        number = ranking.best(store, "tiny", 1)[0].trial.number
         metrics = {each.name: each.value for each in store.metrics("tiny", number) if each.final}
         provenance = store.attempts("tiny", number)[-1].provenance
     return Facts(number, metrics, tuple(json.loads(provenance["classes"])), provenance)

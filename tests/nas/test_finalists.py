@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import t, ttest_ind
 
 from controller.nsga2 import Nsga2Config
-from nas import control
+from nas import control, ranking
 from nas.budget import Budget
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
@@ -53,7 +53,8 @@ def test_the_best_are_trained_again_with_new_seeds(tmp_path: Path, written: Writ
     from results_db.store import Store
 
     with Store.read(folder.database) as store:
-        best, first = store.top(config.name, 3), store.trials(config.name)
+        best = [each.trial for each in ranking.best(store, config.name, 3)]
+        first = store.trials(config.name)
     assert len(again) == 12
     assert [trial.genome for trial in again] == [trial.genome for trial in best] * 4
     assert not {trial.seed for trial in again} & {trial.seed for trial in first}
