@@ -106,7 +106,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",
     packages=PACKAGES,
     package_data={
         "nas": ["py.typed"],

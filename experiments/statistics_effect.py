@@ -2,9 +2,9 @@
 
     python -m experiments.statistics_effect [--report]
 
-At the shipped schedule, whose re-estimated half comes from experiments/proxy_signal.py, and at two
-shorter ones. Trainings are bit-equal for equal genome, seed and schedule, so only the statistics
-differ. Writes experiments/results/statistics_effect.{jsonl,json}.
+At 500 steps, the schedule shipped until the study (docs/proxy.md), whose re-estimated half comes from
+experiments/proxy_signal.py, and at two shorter ones. Trainings are bit-equal for equal genome, seed and
+schedule, so only the statistics differ. Writes experiments/results/statistics_effect.{jsonl,json}.
 """
 
 from __future__ import annotations

@@ -76,7 +76,13 @@ def run(
             raise typer.BadParameter(f"--name: {error}") from error
     where = folders.root(root)
     if go_on and (where / loaded.name).exists():
-        same(where, loaded)
+        if differ := same(where, loaded):
+            typer.echo(
+                f"campaign {loaded.name!r} goes on with what it began with, not with this file's "
+                f"{', '.join(differ)}; `nas finalists {loaded.name}` and `nas control {loaded.name}` "
+                "do their part at any time",
+                err=True,
+            )
         _drive(where, loaded.name)
         return
     with console().status("reading the data"):
@@ -126,15 +132,16 @@ def top(
     place = folder.find(folder.root(root), name)
     with Store.read(place.database) as store:
         rows = facts.top(store, name, number, rewards)
-    if as_json:
-        print_json(rows)
-        return
-    print_top(console(), name, rows)
     from nas.finalists import finalist_facts, print_finalists, standing
 
     again = standing(folder.root(root), name)
-    if again:
-        print_finalists(console(), name, finalist_facts(again))
+    finalists = finalist_facts(again) if again else None
+    if as_json:
+        print_json(facts.with_finalists(rows, finalists))
+        return
+    print_top(console(), name, rows)
+    if finalists:
+        print_finalists(console(), name, finalists)
 
 
 @app.command()

@@ -107,4 +107,4 @@ def _write_sheet(data: CocoData, sheet: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="nas-data-") as cache:
         images = open_split(data, Splits(), Split.TRAIN, 256, Path(cache))
         contact_sheet(images).save(sheet, format="PNG")
-    typer.echo(f"{sheet}: contact sheet")
+    typer.echo(f"{sheet}: contact sheet", err=True)  # beside what --json prints

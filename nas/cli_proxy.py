@@ -21,7 +21,7 @@ def _group() -> None:
 def study(
     config: Annotated[Path, typer.Argument(help="A study's config, in YAML.", show_default=False)],
     arm: Annotated[
-        list[str] | None, typer.Option("--arm", help="Train this arm only; may be given several times.")
+        list[str] | None, typer.Option("--arm", help="Train only this arm; may be given several times.")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="Train nothing: report what is there.")] = False,
     as_json: AsJson = False,
@@ -36,6 +36,8 @@ def study(
 
     if as_json and not report:
         raise typer.BadParameter("--json goes with --report: training prints its progress")
+    if arm and report:
+        raise typer.BadParameter("--arm says what to train: --report shows all arms that are complete")
     loaded = load(config)
     where = folder.root(root)
     if not report:

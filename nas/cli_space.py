@@ -80,14 +80,20 @@ def spec(
     scale: Scale = None,
     root: Root = None,
 ) -> None:
-    """Write an architecture as a spec file: of a published one, a text, or what Vertex NAS wrote."""
+    """Write an architecture as a spec file: of a published one, a text, or what Vertex NAS wrote.
+
+    What another spec file says of a proxy and of where it came from is kept.
+    """
+    import dataclasses
+
     from search_space.cost import network_cost
     from search_space.spec import Expected, Spec, write_spec
 
     design = found(words, scale, root)
     backbone = network_cost(design.genome, design.scaling, design.input_size).backbone
     expected = Expected(params=backbone.params, flops=backbone.flops, input_size=design.input_size)
-    write_spec(Spec(genome=design.genome, scaling=design.scaling, expected=expected), out)
+    known = design.spec or Spec(genome=design.genome)
+    write_spec(dataclasses.replace(known, scaling=design.scaling, head=design.head, expected=expected), out)
     typer.echo(f"wrote {out}")
 
 

@@ -36,6 +36,9 @@ from search_space.trial import FailureKind
 LATER: Final = ("control", "limits", "objectives", "warm_start")
 """Keys that came after the first campaigns: left out where they say nothing, so that hashes stay."""
 
+UNHASHED: Final = (("runner",), ("finalists",), ("control",), ("evaluator", "checkpoint"))
+"""What two campaigns may differ in, beside their names, that would search the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalistsConfig:
@@ -217,7 +220,10 @@ class CampaignConfig:
 
     @property
     def hash(self) -> str:
-        """Equal exactly when two campaigns would search the same: name and runner don't count."""
+        """Equal when two campaigns would search the same: the name and what is UNHASHED don't count.
+
+        `keep_weights` does, though it changes nothing in a search: so the stored hashes were made.
+        """
         whole = self.to_json()
         whole.pop("control", None)
         del whole["name"], whole["runner"], whole["finalists"]  # none of them changes what is searched

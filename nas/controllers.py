@@ -15,9 +15,9 @@ from search_space.space import SpineNetSpace
 def controller_of(config: CampaignConfig, space: SpineNetSpace) -> Controller[Genome]:
     """A controller that has been told nothing yet.
 
-    From the inside: the algorithm, no repeats, warm start, cost gate. So the given genomes are tried
-    and not repeated, and nothing at all gets past the gate (no repeats draws from the space when the
-    algorithm is stuck, and the gate from a random search).
+    From the inside: the algorithm, no repeats, contenders (these three by `build`), warm start, cost
+    gate. So the given genomes are tried, and again as contenders only, and nothing at all gets past the
+    gate (no repeats draws from the space when the algorithm is stuck, and the gate from a random search).
     """
     controller = build(config.controller, space)
     if config.warm_start:

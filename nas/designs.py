@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from search_space.catalog import GENOMES, PROBABLE
-from search_space.cost import Head
+from search_space.cost import Head, network_cost
 from search_space.family import FAMILY, Member
 from search_space.genome import Genome
 from search_space.scaling import Scaling
-from search_space.spec import read_spec
+from search_space.spec import InvalidSpec, Spec, read_spec
 from search_space.vertex import read_vertex
 
-DEFAULT: Final = Member(genome="", scaling=Scaling(), head=Head(), input_size=640)
-"""SpineNet-49's scaling."""
+DEFAULT: Final = FAMILY["spinenet-49"]
+"""How a network is built of which nothing else is said."""
 
 BASELINE: Final = "resnet-50-fpn"
 """The backbone to beat; no genome describes it."""
@@ -34,7 +35,7 @@ class UnknownDesign(LookupError):
 class Design:
     """A genome and how it is to be built; `name` is what the user called it.
 
-    `caveat` says in a few words what of it was not published as such.
+    `caveat` says in a few words what of it was not published as such, `spec` is what a spec file said.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Design:
     head: Head
     input_size: int
     caveat: str = ""
+    spec: Spec | None = None
 
 
 def design(words: str, trial_genome: Callable[[str, int], str], scale: str | None = None) -> Design:
@@ -57,7 +59,9 @@ def design(words: str, trial_genome: Callable[[str, int], str], scale: str | Non
     member = FAMILY.get(SCALES.get(scale.lower(), scale.lower()))
     if member is None:
         raise UnknownDesign(f"scale {scale!r}: {_hint(scale, SCALES)}")
-    return _built(found.name, found.genome, member)
+    if GENOMES[member.genome].mobile != found.genome.mobile:
+        raise UnknownDesign(f"scale {scale!r}: {_wrong_kind(found.genome)}")
+    return dataclasses.replace(_built(found.name, found.genome, member), spec=found.spec)
 
 
 def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
@@ -66,17 +70,15 @@ def _found(words: str, trial_genome: Callable[[str, int], str]) -> Design:
         member = FAMILY[words.lower()]
         return _built(words, GENOMES[member.genome], member)
     if words.lower() in GENOMES:
-        return _built(words, GENOMES[words.lower()], DEFAULT)
+        return _built(words, GENOMES[words.lower()])
     if "|" in words:
-        return _built("genome", Genome.from_text(words), DEFAULT)
+        return _built("genome", Genome.from_text(words))
     if Path(words).is_file() and Path(words).suffix.lower() == ".json":
-        return _built(Path(words).name, read_vertex(Path(words)), DEFAULT)
+        return _built(Path(words).name, read_vertex(Path(words)))
     if Path(words).is_file():
-        spec = read_spec(Path(words))
-        size = spec.expected.input_size if spec.expected is not None else DEFAULT.input_size
-        return Design(Path(words).name, spec.genome, spec.scaling, DEFAULT.head, size)
+        return _of_spec(Path(words))
     if colon and number.isdigit() and len(number) < 10:
-        return _built(words, Genome.from_text(trial_genome(campaign, int(number))), DEFAULT)
+        return _built(words, Genome.from_text(trial_genome(campaign, int(number))))
     if words.lower() == BASELINE:
         raise UnknownDesign(f"{BASELINE}: no genome describes it; `nas cost {BASELINE}` is all there is")
     raise UnknownDesign(
@@ -90,18 +92,55 @@ def full_size(genome: Genome) -> Member:
     return FAMILY["spinenet-mobile-49"] if genome.mobile else DEFAULT
 
 
-def _built(name: str, genome: Genome, member: Member) -> Design:
-    if member is DEFAULT:
-        member = full_size(genome)
+def _of_spec(path: Path) -> Design:
+    spec = read_spec(path)
+    known = _known_like(spec)
+    member = known or DEFAULT
+    size = spec.expected.input_size if spec.expected is not None else member.input_size
+    _check_expected(spec, path)
+    caveat = _caveat(spec.genome, known)
+    return Design(path.name, spec.genome, spec.scaling, spec.head or member.head, size, caveat, spec)
+
+
+def _known_like(spec: Spec) -> Member | None:
+    """The member of the family that is scaled so."""
+    for member in FAMILY.values():
+        alike = (member.scaling, GENOMES[member.genome].mobile) == (spec.scaling, spec.genome.mobile)
+        if alike and spec.head in {None, member.head}:
+            return member
+    return None
+
+
+def _check_expected(spec: Spec, path: Path) -> None:
+    expected = spec.expected
+    if expected is None:
+        return
+    cost = network_cost(spec.genome, spec.scaling, expected.input_size).backbone
+    if (cost.params, cost.flops) != (expected.params, expected.flops):
+        raise InvalidSpec(
+            f"{path}: expected: params={expected.params}, flops={expected.flops}, but genome and scaling "
+            f"give params={cost.params}, flops={cost.flops} at {expected.input_size} px: undo what has "
+            "changed since it was written, or delete `expected` if that is meant"
+        )
+
+
+def _built(name: str, genome: Genome, member: Member | None = None) -> Design:
+    member = member or full_size(genome)
     return Design(name, genome, member.scaling, member.head, member.input_size, _caveat(genome, member))
 
 
-def _caveat(genome: Genome, member: Member) -> str:
+def _caveat(genome: Genome, member: Member | None) -> str:
     probable = any(genome == GENOMES[name] for name in PROBABLE)
     words = ["genome read off a figure"] if probable else []
-    if member.inferred:
+    if member is not None and member.inferred:
         words.append(f"inferred: {', '.join(member.inferred)}")
     return "; ".join(words)
+
+
+def _wrong_kind(genome: Genome) -> str:
+    wanted = [short for short, name in SCALES.items() if GENOMES[FAMILY[name].genome].mobile == genome.mobile]
+    kind = "a mobile genome" if genome.mobile else "no mobile genome"
+    return f"this is {kind}, expected one of {', '.join(wanted)}"
 
 
 def _hint(word: str, known: dict[str, object] | dict[str, Member] | dict[str, str]) -> str:

@@ -124,6 +124,18 @@ def top(store: Store, name: str, limit: int, label: str | None = None) -> list[d
     ]
 
 
+def with_finalists(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Rows of `top`, each with what its genome came to as a finalist; None where it is none."""
+    places = enumerate(found["finalists"], start=1) if found else ()
+    known = {each["genome"]: {"rank": rank, **each} for rank, each in places}
+    shown = ("rank", "mean", "sd", "interval", "rewards", "failures")
+    return [
+        {**row, "finalist": {word: again[word] for word in shown} if again else None}
+        for row in rows
+        for again in (known.get(row["genome"]),)
+    ]
+
+
 def front(store: Store, config: CampaignConfig) -> list[dict[str, Any]]:
     """The finished trials that none beats in all objectives, the best in the first one first.
 

@@ -7,13 +7,14 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from nas import folder as folders
 from nas import ranking
 from nas.campaign import Campaign, TooManyFailures
-from nas.config import CampaignConfig, from_json
+from nas.config import UNHASHED, CampaignConfig, from_json
 from nas.controllers import controller_of
 from nas.evaluators import MakeEvaluator
 from nas.folder import CampaignFolder, FolderError
@@ -76,8 +77,11 @@ def _add(store: Store, new: NewCampaign) -> None:
             raise
 
 
-def same(root: Path, config: CampaignConfig) -> None:
-    """Check that the campaign of this name was made with this config. Raises FolderError, Refused."""
+def same(root: Path, config: CampaignConfig) -> tuple[str, ...]:
+    """Check that the campaign of this name was made with this config. Raises FolderError, Refused.
+
+    Gives the keys that may differ and do; the campaign goes by the stored ones.
+    """
     config = _looked_up(config, root)
     _, stored = find(root, config.name)
     if stored.hash != config.hash:
@@ -85,6 +89,14 @@ def same(root: Path, config: CampaignConfig) -> None:
             f"campaign {config.name!r} in {root} has another config ({stored.hash}, this one {config.hash}); "
             f"go on with it by `nas resume {config.name}` or choose another --name"
         )
+    made, given = stored.to_json(), config.to_json()
+    return tuple(
+        ".".join(keys) for keys in UNHASHED if reduce(_inside, keys, made) != reduce(_inside, keys, given)
+    )
+
+
+def _inside(words: Any, key: str) -> Any:
+    return words.get(key) if isinstance(words, dict) else None
 
 
 def _looked_up(config: CampaignConfig, root: Path) -> CampaignConfig:

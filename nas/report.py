@@ -127,6 +127,9 @@ def print_trial(console: Console, name: str, facts: dict[str, Any]) -> None:
     parents = facts["note"].get("parents")
     if parents:
         table.add_row("came from", ", ".join(f"trial {parent}" for parent in parents))
+    again = facts["note"].get("again")
+    if again is not None:
+        table.add_row("repeats", f"trial {again}")
     table.add_row("seed", str(facts["seed"]))
     table.add_row("fingerprint", facts["fingerprint"])
     table.add_row("genome", Text(facts["genome"], style="cyan"))

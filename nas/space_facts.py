@@ -10,23 +10,22 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from nas.designs import DEFAULT
 from search_space.cost import network_costs
 from search_space.genome import Genome
 from search_space.graph import resolve
-from search_space.scaling import Scaling
 from search_space.size import space_size
 from search_space.space import SpineNetSpace
 
 QUANTILES: Final = (0.0, 0.05, 0.5, 0.95, 1.0)
-INPUT_SIZE: Final = 640
 
 
 def space_facts(space: SpineNetSpace, samples: int, seed: int) -> dict[str, Any]:
-    """Everything as JSON-ready facts; costs are of full-size backbones at 640 px."""
+    """Everything as JSON-ready facts; costs are of full-size backbones as SpineNet-49 is."""
     rng = np.random.default_rng(seed)
     genomes = [space.sample(rng) for _ in range(samples)]
     with_window, without = space_size(space), space_size(dataclasses.replace(space, window=None))
-    every = network_costs(genomes, Scaling(), INPUT_SIZE)
+    every = network_costs(genomes, DEFAULT.scaling, DEFAULT.input_size)
     costs = every.backbone
     memory = [every.one(row).training_memory for row in range(samples)]
     return {
@@ -85,7 +84,7 @@ def print_space(console: Console, facts: dict[str, Any]) -> None:
         f"blocks, {sample['with_level_1_blocks']:.0%} have blocks on level 1"
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column(f"full-size backbone at {INPUT_SIZE} px")
+    table.add_column(f"full-size backbone at {DEFAULT.input_size} px")
     for name in ("least", "5 %", "median", "95 %", "most"):
         table.add_column(name, justify="right")
     table.add_row("parameters", *(f"{value / 1e6:.1f} M" for value in sample["params"]))

@@ -1,7 +1,8 @@
-"""A YAML file as plain JSON-like data, with the line of every key: what configs and specs are read by.
+"""A YAML file as plain JSON-like data, with the line of every key: what configs are read by.
 
-Stricter than YAML itself, so that a slip can't pass in silence: keys are unique, there are no
-aliases (a small file can't unfold into a huge one), no dates and no numbers that JSON can't hold.
+Stricter than YAML itself, so that a slip can't pass in silence: keys are unique, whole numbers are
+decimal (030 would be 24, and 1:30 would be 90), there are no aliases (a small file can't unfold into a
+huge one), no dates and no numbers that JSON can't hold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 MAX_BYTES: Final = 1_000_000
+DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 PLAIN: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -100,12 +102,23 @@ def _plain(
         return _mapping(loader, node, keys, lines)
     if isinstance(node, yaml.SequenceNode):
         return [_element(loader, child, (*keys, index), lines) for index, child in enumerate(node.value)]
-    value = loader.construct_object(node)
+    value = _scalar(loader, node)
     if isinstance(value, float) and not math.isfinite(value):
         raise yaml.MarkedYAMLError(problem=f"{value} is no finite number", problem_mark=node.start_mark)
     if value is not None and not isinstance(value, (str, int, float, bool)):
         raise yaml.MarkedYAMLError(
             problem=f"{node.value!r}: write it in quotes", problem_mark=node.start_mark
+        )
+    return value
+
+
+def _scalar(loader: _Loader, node: yaml.Node) -> Any:
+    value = loader.construct_object(node)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and (":" in node.value or (isinstance(value, int) and not DECIMAL.fullmatch(node.value))):
+        raise yaml.MarkedYAMLError(
+            problem=f"{node.value!r} would be read as {value}: write that, or put it in quotes as a text",
+            problem_mark=node.start_mark,
         )
     return value
 
@@ -125,7 +138,7 @@ def _mapping(
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, child in node.value:
-        key: Hashable = loader.construct_object(key_node)
+        key: Hashable = _scalar(loader, key_node)
         if not isinstance(key, (str, int)) or isinstance(key, bool):
             raise yaml.MarkedYAMLError(problem=f"{key!r} is no key", problem_mark=key_node.start_mark)
         name = str(key)

@@ -21,15 +21,16 @@ def trials(session: Session, campaign_id: int) -> tuple[TrialRecord, ...]:
     return tuple(row.record() for row in session.scalars(rows))
 
 
-def top(session: Session, campaign_id: int, limit: int) -> tuple[TrialRecord, ...]:
-    """The finished trials of highest reward, best first, the earlier finished before its equals."""
+def best(session: Session, campaign_id: int) -> TrialRecord | None:
+    """The finished trial of highest reward, of equals the one that finished first."""
     rows = (
         select(TrialRow)
         .where(TrialRow.campaign_id == campaign_id, TrialRow.status == TrialStatus.FINISHED)
         .order_by(TrialRow.reward.desc(), TrialRow.finish_order)
-        .limit(limit)
+        .limit(1)
     )
-    return tuple(row.record() for row in session.scalars(rows))
+    found = session.scalars(rows).first()
+    return None if found is None else found.record()
 
 
 def values(session: Session, campaign_id: int) -> tuple[tuple[int, str, float], ...]:
@@ -118,7 +119,7 @@ def summary(session: Session, row: CampaignRow, latest: int) -> Summary:
         failures=failures(session, row.id),
         attempts=attempts_by_end(session, row.id),
         recent=recent(session, row.id, latest),
-        best=next(iter(top(session, row.id, 1)), None),
+        best=best(session, row.id),
         rewards=rewards(session, row.id),
     )
 

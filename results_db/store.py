@@ -205,12 +205,6 @@ class Store:
             return trial.record()
 
     @patient
-    def top(self, name: str, limit: int) -> tuple[TrialRecord, ...]:
-        """The finished trials of highest reward, best first, the earlier finished before its equals."""
-        with self._campaign(name) as (session, row):
-            return queries.top(session, row.id, limit)
-
-    @patient
     def values(self, name: str) -> tuple[tuple[int, str, float], ...]:
         """Number, fingerprint and reward of the finished trials, by number."""
         with self._campaign(name) as (session, row):

@@ -143,15 +143,15 @@ SPACES: Final[Mapping[str, SpineNetSpace]] = MappingProxyType(
 
 def genome_by_name(name: str) -> Genome:
     """A published genome. Raises UnknownName."""
-    return find(GENOMES, name, "genome")
+    return _find(GENOMES, name, "genome")
 
 
 def space_by_name(name: str) -> SpineNetSpace:
     """A published space. Raises UnknownName."""
-    return find(SPACES, name, "space")
+    return _find(SPACES, name, "space")
 
 
-def find(entries: Mapping[str, T], name: str, what: str) -> T:
+def _find(entries: Mapping[str, T], name: str, what: str) -> T:
     """What goes by a name, which is a `what`. Raises UnknownName with the nearest one."""
     if name in entries:
         return entries[name]

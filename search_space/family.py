@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from search_space.catalog import find
 from search_space.cost import Head
 from search_space.scaling import Scaling
 
@@ -69,8 +68,3 @@ FAMILY: Final[Mapping[str, Member]] = MappingProxyType(
         "spinenet-mobile-49xs": _mobile(256, 0.6, 24),
     }
 )
-
-
-def member_by_name(name: str) -> Member:
-    """A published network. Raises UnknownName."""
-    return find(FAMILY, name, "network")

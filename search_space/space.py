@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from search_space.cost_terms import STEM_INPUT_LEVEL
 from search_space.crossover import crossover
 from search_space.decisions import Decisions
 from search_space.features import features
@@ -56,6 +57,12 @@ class SpineNetSpace:
 
     def __post_init__(self) -> None:
         self._check_levels()
+        first = self.stem.nodes[0]
+        if first.kind is not BlockKind.MBCONV and first.level < STEM_INPUT_LEVEL:
+            raise InvalidSpace(
+                f"{self.name}: stem node 0: level={first.level}, but the pool before it ends on "
+                f"{STEM_INPUT_LEVEL}: expected {STEM_INPUT_LEVEL} or more"
+            )
         for field in ("outputs", "offsets", "kinds"):
             values = getattr(self, field)
             if not values or len(set(values)) != len(values):

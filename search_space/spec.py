@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from search_space.cost import Head
 from search_space.genome import BlockGene, BlockKind, Genome, InvalidGenome, Stem, StemNode
 from search_space.safe_yaml import UnsafeYaml, load_yaml
 from search_space.scaling import Scaling
@@ -42,14 +43,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A genome, the scaling of its full-size network, and what else the writer knew.
+    """A genome, the scaling of its full-size network, its heads, and what else the writer knew.
 
-    `proxy` (scaling, head, classes, recipe) and `provenance` are the writer's own: strings, finite
-    numbers, booleans, None, lists and mappings with string keys.
+    `head` is None in specs of earlier releases. `proxy` (scaling, head, classes, recipe) and `provenance`
+    are the writer's own: strings, finite numbers, booleans, None, lists and mappings with string keys.
     """
 
     genome: Genome
     scaling: Scaling = field(default_factory=Scaling)
+    head: Head | None = None
     proxy: Mapping[str, JsonValue] | None = None
     provenance: Mapping[str, JsonValue] = field(default_factory=dict)
     expected: Expected | None = None
@@ -86,10 +88,17 @@ class _ScalingText(_Strict):
     repeats: int
 
 
+class _HeadText(_Strict):
+    convs: Annotated[int, Field(ge=0, le=64)]
+    width: Annotated[int, Field(ge=1, le=4096)]
+    classes: Annotated[int, Field(ge=1, le=100_000)]
+    anchors: Annotated[int, Field(ge=1, le=1000)]
+
+
 class _ExpectedText(_Strict):
     params: Annotated[int, Field(ge=0)]
     flops: Annotated[int, Field(ge=0)]
-    input_size: Annotated[int, Field(ge=1)]
+    input_size: Annotated[int, Field(ge=1, le=65_536)]
 
 
 class _SpecText(_Strict):
@@ -97,6 +106,7 @@ class _SpecText(_Strict):
     version: int
     genome: _GenomeText
     scaling: _ScalingText
+    head: _HeadText | None = None
     proxy: dict[str, JsonValue] | None = None
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
     expected: _ExpectedText | None = None
@@ -140,6 +150,8 @@ def spec_to_text(spec: Spec) -> str:
         },
         "scaling": asdict(spec.scaling),
     }
+    if spec.head is not None:
+        document["head"] = asdict(spec.head)
     if spec.expected is not None:
         document["expected"] = asdict(spec.expected)
     if spec.proxy is not None:
@@ -211,6 +223,7 @@ def _to_spec(text: _SpecText) -> Spec:
     return Spec(
         genome=Genome(stem, blocks),
         scaling=Scaling(**text.scaling.model_dump()),
+        head=Head(**text.head.model_dump()) if text.head else None,
         proxy=text.proxy,
         provenance=text.provenance,
         expected=Expected(**text.expected.model_dump()) if text.expected else None,

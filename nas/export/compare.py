@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.export.report import INPUT_SIZE, ExportMismatch, ExportReport
+from nas.designs import full_size
+from nas.export.contents import Facts
+from nas.export.report import ExportMismatch, ExportReport
 from nas.validation import validate
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.detector import Blueprint
@@ -28,29 +29,19 @@ TOLERANCE: Final = 1e-4
 SPEC: Final = "spec.yaml"
 BACKBONE: Final = "backbone.keras"
 WEIGHTS: Final = "proxy_weights.npz"
-PICTURE: Final = "detections.png"
 SEED: Final = 0
 """Of the full-size backbone's weights, and of the pictures that both builds are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What was measured of a trial; `classes` are the names of what its detector tells apart."""
-
-    number: int
-    metrics: Mapping[str, float]
-    classes: tuple[str, ...]
-    provenance: Mapping[str, str]
 
 
 def compare(out: Path, genome: Genome, facts: Facts, proxy: ProxyConfig | None) -> ExportReport:
     """Rebuild from the files alone and hold it against the searched genome."""
     number = facts.number
     spec = read_spec(out / SPEC)
-    searched = backbone_plan(genome, spec.scaling)
-    images = _random_images(INPUT_SIZE)
+    built = full_size(genome)
+    searched = backbone_plan(genome, built.scaling)
+    images = _random_images(built.input_size)
     parameters, rebuilt = run_keras(out / BACKBONE, images)
-    declared = declare(searched, INPUT_SIZE)
+    declared = declare(searched, built.input_size)
     flops = sum(declared.multiply_adds.values())
     if spec.genome != genome or spec.expected is None or spec.expected.flops != flops:
         raise ExportMismatch(f"trial {number}: the spec read back is not the genome that was searched")
@@ -59,10 +50,11 @@ def compare(out: Path, genome: Genome, facts: Facts, proxy: ProxyConfig | None) 
             f"trial {number}: {parameters} parameters rebuilt, {spec.expected.params} in the spec, "
             f"{declared.parameters} searched"
         )
-    expected = run_plan(searched, fresh_arrays(searched, INPUT_SIZE, SEED), images)
+    expected = run_plan(searched, fresh_arrays(searched, built.input_size, SEED), images)
     return ExportReport(
         trial=number,
         files=(),
+        input_size=built.input_size,
         parameters=parameters,
         flops=flops,
         backbone_difference=difference(expected, rebuilt, f"trial {number}: full-size backbone"),

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-INPUT_SIZE: Final = 640
-"""Pixels of the full-size network's input, as SpineNet-49's."""
 
 
 class ExportMismatch(RuntimeError):
@@ -24,6 +20,7 @@ class ExportReport:
 
     trial: int
     files: tuple[Path, ...]
+    input_size: int
     parameters: int
     flops: int
     backbone_difference: float
@@ -40,7 +37,7 @@ class ExportReport:
         size = f"{self.parameters:,} parameters, {self.flops / 1e9:.2f} B multiply-adds"
         return "\n".join(
             (
-                f"trial {self.trial}, full-size backbone at {INPUT_SIZE} px: {size}",
+                f"trial {self.trial}, full-size backbone at {self.input_size} px: {size}",
                 f"rebuilt from the files: same parameters, outputs equal to {self.backbone_difference:.1e}",
                 proxy,
                 *(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from nas.config import from_json
+from nas.designs import full_size
 from nas.errors import Refusal
-from nas.export.compare import BACKBONE, SEED, SPEC, WEIGHTS, Facts, compare
+from nas.export.compare import BACKBONE, SEED, SPEC, WEIGHTS, compare
+from nas.export.contents import facts_of, spec_of
 from nas.export.detector import ONNX, SAVED_MODEL, export_detector
-from nas.export.report import INPUT_SIZE, ExportReport
+from nas.export.report import ExportReport
 from nas.folder import CampaignFolder
-from nas.validation import adapter
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from proxy_trainer.data.errors import CacheError, DataError
@@ -26,14 +24,11 @@ from proxy_trainer.data.image_set import open_split
 from proxy_trainer.detections_sheet import detections_sheet
 from proxy_trainer.network.plan import backbone_plan
 from proxy_trainer.rebuild import fresh_arrays, load_arrays, save_keras
-from proxy_trainer.recipe import Recipe
 from proxy_trainer.runtime import exact
 from results_db.records import CampaignRecord, TrialRecord
 from results_db.store import Store
-from search_space.cost import network_cost
 from search_space.genome import Genome
-from search_space.scaling import Scaling
-from search_space.spec import Expected, Spec, read_spec, write_spec
+from search_space.spec import Spec, read_spec, write_spec
 
 SURE: Final = 0.3
 """Probability from which a detection is drawn: focal loss keeps probabilities low."""
@@ -57,7 +52,7 @@ def export_trial(
     evaluator = from_json(dict(campaign.config)).evaluator
     proxy = evaluator if isinstance(evaluator, ProxyConfig) else None
     genome = Genome.from_text(trial.genome)
-    facts = _facts(store, campaign, trial)
+    facts = facts_of(store, campaign, trial)
     theirs = out / SAVED_MODEL
     if theirs.exists() and not (theirs / "saved_model.pb").is_file():
         raise Refusal(
@@ -68,7 +63,7 @@ def export_trial(
     out.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".export-", dir=out))
     try:
-        _write(partial, _spec(campaign, trial, facts, proxy), folder.weights / f"{trial.number:05d}.npz")
+        _write(partial, spec_of(campaign, trial, facts, proxy), folder.weights / f"{trial.number:05d}.npz")
         report = compare(partial, genome, facts, proxy)
         if proxy is not None and report.proxy_difference is not None:
             report = dataclasses.replace(
@@ -96,43 +91,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _facts(store: Store, campaign: CampaignRecord, trial: TrialRecord) -> Facts:
-    metrics = {each.name: each.value for each in store.metrics(campaign.name, trial.number) if each.final}
-    provenance = store.attempts(campaign.name, trial.number)[-1].provenance
-    classes = tuple(json.loads(provenance.get("classes", "[]")))
-    return Facts(trial.number, metrics, classes, provenance)
-
-
-def _spec(campaign: CampaignRecord, trial: TrialRecord, facts: Facts, proxy: ProxyConfig | None) -> Spec:
-    genome = Genome.from_text(trial.genome)
-    cost = network_cost(genome, Scaling(), INPUT_SIZE).backbone
-    return Spec(
-        genome=genome,
-        scaling=Scaling(),
-        expected=Expected(params=cost.params, flops=cost.flops, input_size=INPUT_SIZE),
-        proxy=None
-        if proxy is None
-        else {
-            "recipe": adapter(Recipe).dump_python(proxy.recipe, mode="json"),
-            "classes": list(facts.classes),
-        },
-        provenance={
-            "campaign": campaign.name,
-            "trial": trial.number,
-            "seed": str(trial.seed),
-            "reward": trial.reward,
-            "metrics": {name: value for name, value in sorted(facts.metrics.items()) if np.isfinite(value)},
-            "code": facts.provenance.get("code", campaign.code_version),
-            "config": campaign.config_hash,
-            "data": campaign.data_hash,
-        },
-    )
-
-
 def _write(out: Path, spec: Spec, weights: Path) -> None:
     write_spec(spec, out / SPEC)
     plan = backbone_plan(spec.genome, spec.scaling)
-    save_keras(plan, fresh_arrays(plan, INPUT_SIZE, SEED), INPUT_SIZE, out / BACKBONE)
+    size = full_size(spec.genome).input_size
+    save_keras(plan, fresh_arrays(plan, size, SEED), size, out / BACKBONE)
     if weights.exists():
         shutil.copyfile(weights, out / WEIGHTS)
 

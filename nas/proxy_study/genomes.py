@@ -9,18 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.designs import DEFAULT
 from search_space.cost import network_costs
 from search_space.genome import Genome
 from search_space.graph import resolve
-from search_space.scaling import Scaling
 from search_space.space import SpineNetSpace
 
 Floats = NDArray[np.float64]
 
 POOL: Final = 20
 """Random genomes that each chosen one stands out of."""
-
-INPUT_SIZE: Final = 640
 
 
 def spread(space: SpineNetSpace, count: int, seed: int) -> list[Genome]:
@@ -45,7 +43,7 @@ def spread(space: SpineNetSpace, count: int, seed: int) -> list[Genome]:
 
 def features(genomes: Sequence[Genome]) -> dict[str, Floats]:
     """What is known of genomes without training: log FLOPs, log parameters (full size), depth in nodes."""
-    costs = network_costs(genomes, Scaling(), INPUT_SIZE).backbone
+    costs = network_costs(genomes, DEFAULT.scaling, DEFAULT.input_size).backbone
     return {
         "log_flops": np.log(costs[:, 1].astype(float)),
         "log_parameters": np.log(costs[:, 0].astype(float)),

@@ -51,11 +51,17 @@ def interval(statistic: Callable[[NDArray[np.intp]], float], genomes: int) -> tu
 
 
 def variances(table: Floats) -> tuple[float, float]:
-    """Of values [genomes, seeds]: variance between genomes, less the seeds' part in it, and between seeds."""
-    if table.shape[1] < 2:
-        return float(table.mean(axis=1).var(ddof=1)), math.nan
-    seed = float(table.var(axis=1, ddof=1).mean())
-    return float(table.mean(axis=1).var(ddof=1)) - seed / table.shape[1], seed
+    """Of values [genomes, seeds]: variance between genomes, less the seeds' part in it, and between seeds.
+
+    NaN is a value that there is not; every genome has one at least.
+    """
+    counts = (~np.isnan(table)).sum(axis=1)
+    means = np.nanmean(table, axis=1)
+    between, repeats = float(means.var(ddof=1)), int((counts - 1).sum())
+    if not repeats:
+        return between, math.nan
+    seed = float(np.nansum((table - means[:, np.newaxis]) ** 2)) / repeats
+    return between - seed * float((1 / counts).mean()), seed
 
 
 def bits(rank_correlation: float) -> float:

@@ -64,9 +64,9 @@ def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, 
             "seeds": reference.values.shape[1],
             "failures": reference.failures,
             "hours": _core_hours(reference),
-            "ceiling": _ceiling(reference.ranked),
+            "ceiling": _ceiling(reference.values),
             "tau_with_depth": tau(truth, known["depth"]),
-            **_variances(reference.ranked),
+            **_variances(reference.values),
         },
         "alone": {name: _tau_facts(values[:, np.newaxis], truth) for name, values in known.items()},
         "candidates": [
@@ -91,28 +91,12 @@ def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, 
 def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
     """The same for people."""
     reference = facts["reference"]
-    table = Table(title=f"{name}: {facts['genomes']} genomes", title_justify="left")
-    for heading in (
-        "proxy", "core-s a trial", "tau to reference", "better half", "partial", "with depth",
-        "sd genomes/seeds", "bits/core-h",
-    ):  # fmt: skip
-        table.add_column(heading, justify="left" if heading == "proxy" else "right")
-    for row in sorted(facts["candidates"], key=lambda row: -row["bits_per_core_hour"]):
-        low, high = row["interval"]
-        table.add_row(
-            row["name"] + (f" ({row['failures']} failed)" if row["failures"] else ""),
-            f"{row['core_seconds']:.0f}",
-            f"{row['tau']:.2f} [{low:.2f}, {high:.2f}]",
-            _number(row["better_half"]),
-            _number(row["partial"]),
-            _number(row["tau_with_depth"]),
-            f"{row['genome_sd']:.3f}/{_number(row['seed_sd'], 3)}",
-            f"{row['bits_per_core_hour']:.1f}",
-        )
-    console.print(table)
+    console.print(f"{name}: {facts['genomes']} genomes\n")
+    console.print(_table(facts["candidates"]))
     failures = f", {reference['failures']} failed" if reference["failures"] else ""
+    seeds = "1 seed" if reference["seeds"] == 1 else f"{reference['seeds']} seeds"
     console.print(
-        f"reference: {reference['seeds']} seeds, {reference['hours']:.1f} core-hours{failures}; "
+        f"\nreference: {seeds}, {reference['hours']:.1f} core-hours{failures}; "
         f"tau between two halves of its seeds {_number(reference['ceiling'])}; "
         f"tau with depth {_number(reference['tau_with_depth'])}"
     )
@@ -129,6 +113,31 @@ def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
         )
 
 
+def _table(candidates: list[dict[str, Any]]) -> Table:
+    """Of 80 columns at most: only a name is folded where there is no room."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("\nproxy", overflow="fold")
+    for heading in (
+        "core-s\na trial", "tau to the\nreference", "better\nhalf", "\npartial", "with\ndepth",
+        "sd of\ngenomes", "sd of\nseeds", "bits a\ncore-h",
+    ):  # fmt: skip
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in sorted(candidates, key=lambda row: -row["bits_per_core_hour"]):
+        low, high = row["interval"]
+        table.add_row(
+            row["name"] + (f" ({row['failures']} failed)" if row["failures"] else ""),
+            f"{row['core_seconds']:.0f}",
+            f"{row['tau']:.2f} [{low:.2f}, {high:.2f}]",
+            _number(row["better_half"]),
+            _number(row["partial"]),
+            _number(row["tau_with_depth"]),
+            f"{row['genome_sd']:.3f}",
+            _number(row["seed_sd"], 3),
+            f"{row['bits_per_core_hour']:.1f}",
+        )
+    return table
+
+
 def _tau(values: Floats, truth: Floats, rows: Any = slice(None)) -> float:
     """Of one trial: the mean over seeds of each seed's tau."""
     return _mean([tau(column[rows], truth[rows]) for column in values.T])
@@ -140,7 +149,11 @@ def _tau_facts(values: Floats, truth: Floats) -> dict[str, Any]:
 
 
 def _ceiling(values: Floats) -> float:
-    """Tau between the means of two halves of the seeds: what no proxy can be expected to exceed by far."""
+    """Tau between the means of two halves of the seeds: what no proxy can be expected to exceed by far.
+
+    Of the genomes of which all seeds finished.
+    """
+    values = values[~np.isnan(values).any(axis=1)]
     half = values.shape[1] // 2
     if not half:
         return math.nan

@@ -433,9 +433,21 @@ def test_a_name_that_is_taken(nas: Nas, written: Written) -> None:
     assert nas("run", written()).code == 0
 
     _is_one_line(nas("run", written()), ["small", "already exists", "nas resume small", "--name"])
-    assert nas("run", written(), "--continue").code == 0
+    ended = nas("run", written(), "--continue")
+    assert (ended.code, "goes on with" in ended.err) == (0, False)
     _is_one_line(nas("run", written({"seed": 4}), "--continue"), ["small", "another config"])
     assert nas("run", written({"seed": 4}), "--name", "other").code == 0
+
+
+def test_what_is_not_read_when_a_campaign_goes_on_is_said(nas: Nas, written: Written) -> None:
+    assert nas("run", written()).code == 0
+    ended = nas("run", written({"finalists": {"top": 2, "seeds": 2}, "control": True}), "--continue")
+    assert ended.code == 0
+    [line] = [line for line in ended.err.splitlines() if "goes on with" in line]
+    for word in ("this file's finalists, control;", "`nas finalists small`", "`nas control small`"):
+        assert word in line
+    ended = nas("run", written({"runner": {"kind": "serial", "timeout_seconds": 600}}), "--continue")
+    assert "this file's runner;" in ended.err
 
 
 def test_a_trial_that_does_not_exist(nas: Nas, written: Written) -> None:

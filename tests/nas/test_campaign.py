@@ -394,7 +394,7 @@ def test_the_snapshot_says_where_it_stands(store: Store) -> None:
     assert snapshot.counts == store.counts("alpha")
     assert (snapshot.running, snapshot.waiting) == ((6,), (5,))
     assert snapshot.rewards == (0.2, 0.7, 0.7)
-    assert snapshot.best == store.trial("alpha", 4) == store.top("alpha", 1)[0]
+    assert snapshot.best == store.trial("alpha", 4) == store.summary("alpha", 1).best
     assert snapshot.failures == {FailureKind.INVALID: 1}
     assert snapshot.retried == {FailureKind.LOST_WORKER: 1}
     assert snapshot.created == store.campaign("alpha").created

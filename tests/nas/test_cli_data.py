@@ -30,7 +30,7 @@ def recipe(written: Written) -> Path:
 def test_a_rendered_set_passes_the_check(nas: Nas, recipe: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     rendered = nas("data", "render", tmp_path / "set", "--recipe", recipe, "--sheet", sheet)
-    checked = nas("data", "check", tmp_path / "set", "--recipe", recipe, "--json")
+    checked = nas("data", "check", tmp_path / "set", "--recipe", recipe, "--sheet", sheet, "--json")
 
     assert (rendered.code, checked.code) == (0, 0), (rendered, checked)
     facts = json.loads(checked.out)
@@ -45,6 +45,8 @@ def test_a_rendered_set_passes_the_check(nas: Nas, recipe: Path, tmp_path: Path)
     assert sum(row["boxes"] for row in facts["levels"]) == facts["boxes"] == facts["splits"][0]["boxes"]
     with Image.open(sheet) as picture:
         assert picture.width > 500
+    assert "contact sheet" in rendered.err
+    assert "contact sheet" in checked.err
 
 
 def test_people_read_the_same_and_are_warned_of_starved_levels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from search_space.catalog import SPACES, SPINENET_49
+from search_space.cost import Head
 from search_space.spec import Spec, read_spec, write_spec
 
 Nas = Callable[..., Any]
@@ -59,6 +61,8 @@ def test_what_was_not_published_as_such_is_said(nas: Nas, tmp_path: Path) -> Non
     assert caveats["spinenet-49xs"] == "inferred: scaling, head, input_size"
     scaled = nas("cost", "r23-sp30", "--scale", "49xs").out
     assert "genome read off a figure; inferred: scaling" in scaled
+    assert nas("spec", "r23-sp30", "--scale", "49xs", "--out", tmp_path / "x.yaml").code == 0
+    assert "genome read off a figure; inferred: scaling" in nas("cost", tmp_path / "x.yaml").out
     assert nas("draw", "r23-sp30", "--out", tmp_path / "x.svg").code == 0
     assert "read off a figure" in (tmp_path / "x.svg").read_text()
 
@@ -93,6 +97,47 @@ def test_what_vertex_nas_wrote_becomes_a_spec(nas: Nas, tmp_path: Path) -> None:
     assert json.loads(nas("cost", tmp_path / "spec.yaml", "--json").out)["input_size"] == 1024
 
 
+def test_a_spec_has_the_heads_of_its_network(nas: Nas, tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    for name in ("spinenet-190", "spinenet-mobile-49"):
+        wanted = json.loads(nas("cost", name, "--json").out)
+        assert nas("spec", name, "--out", file).code == 0
+        whole = read_spec(file)
+        # A spec of an earlier release has no heads: then they are those of the family.
+        for spec in (whole, dataclasses.replace(whole, head=None)):
+            write_spec(spec, file)
+            found = json.loads(nas("cost", file, "--json").out)
+            assert {**found, "name": name} == wanted
+        own = dataclasses.replace(whole, head=Head(convs=1, width=8))
+        write_spec(own, file)
+        assert json.loads(nas("cost", file, "--json").out)["head"]["width"] == 8
+
+
+def test_a_spec_that_was_changed_by_hand_is_refused(nas: Nas, tmp_path: Path) -> None:
+    file, out = tmp_path / "spec.yaml", tmp_path / "fixed.yaml"
+    assert nas("spec", "spinenet-49", "--out", file).code == 0
+    text = file.read_text()
+    file.write_text(text.replace("node: 4, level: 3", "node: 4, level: 2", 1))
+    assert file.read_text() != text
+    for command in (("cost", file), ("spec", file, "--out", out)):
+        ended = nas(*command)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+        for word in ("spec.yaml", "params=21831488", "delete `expected`"):
+            assert word in ended.err
+    assert not out.exists()
+
+
+def test_a_spec_of_a_spec_keeps_what_it_says(nas: Nas, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    said = Spec(genome=SPINENET_49, proxy={"classes": ["a"]}, provenance={"campaign": "x", "trial": 3})
+    write_spec(said, first)
+    for more, repeats in (((), 1), (("--scale", "96"), 2)):
+        assert nas("spec", first, *more, "--out", second).code == 0
+        found = read_spec(second)
+        assert (found.proxy, found.provenance) == (said.proxy, said.provenance)
+        assert found.scaling.repeats == repeats
+
+
 def test_the_cost_at_another_scale(nas: Nas) -> None:
     for scale in ("96", "spinenet-96"):
         facts = json.loads(nas("cost", "spinenet-49", "--scale", scale, "--json").out)
@@ -117,6 +162,8 @@ def test_dead_nodes_are_named(nas: Nas) -> None:
     [
         (["cost", "spinnet-49"], ["'spinnet-49'", "did you mean 'spinenet-49'"]),
         (["cost", "spinenet-49", "--scale", "97"], ["scale '97'", "96, mobile-49"]),
+        (["cost", "spinenet-mobile-49", "--scale", "96"], ["scale '96'", "a mobile genome", "mobile-49s"]),
+        (["cost", "spinenet-49", "--scale", "mobile-49"], ["no mobile genome", "96"]),
         (["cost", "2b* 2b* | 3b:0,9^"], ["node 2", "parents=(0, 9)"]),
         (["draw", "resnet-50-fpn", "--out", "x.svg"], ["no genome describes it"]),
         (["cost", "nothing:3"], ["no campaign 'nothing'"]),

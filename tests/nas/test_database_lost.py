@@ -50,7 +50,7 @@ def drive(store: Store, writer: Writer) -> None:
     evaluator = SyntheticEvaluator(SyntheticConfig(failures=0.4, steps=1))
 
     def look() -> None:
-        store.top("alpha", 1)  # as launch.run does
+        store.values("alpha")  # as launch.run does
 
     serial.run(campaign, evaluator, look)
 

@@ -14,11 +14,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from nas import ranking
 from nas.cli import app
+from nas.designs import DEFAULT
 from nas.errors import Refusal
-from nas.export.compare import Facts, compare
+from nas.export.compare import compare
+from nas.export.contents import Facts
 from nas.export.detector import export_detector
-from nas.export.report import INPUT_SIZE, ExportMismatch
+from nas.export.report import ExportMismatch
 from nas.folder import CampaignFolder
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData, Split, Splits
@@ -89,14 +92,14 @@ def exported(campaign: CampaignFolder) -> Path:
 @pytest.fixture
 def best(campaign: CampaignFolder) -> Genome:
     with Store.read(campaign.database) as store:
-        return Genome.from_text(store.top("tiny", 1)[0].genome)
+        return Genome.from_text(ranking.best(store, "tiny", 1)[0].trial.genome)
 
 
 @pytest.fixture
 def facts(campaign: CampaignFolder) -> Facts:
     """Of the winner, as stored."""
     with Store.read(campaign.database) as store:
-        number = store.top("tiny", 1)[0].number
+        number = ranking.best(store, "tiny", 1)[0].trial.number
         metrics = {each.name: each.value for each in store.metrics("tiny", number) if each.final}
         provenance = store.attempts("tiny", number)[-1].provenance
     return Facts(number, metrics, tuple(json.loads(provenance["classes"])), provenance)
@@ -117,7 +120,7 @@ def test_the_spec_is_the_searched_network(exported: Path, best: Genome) -> None:
     spec = read_spec(exported / "spec.yaml")
     assert spec.genome == best
     assert spec.scaling == Scaling()
-    cost = network_cost(best, Scaling(), INPUT_SIZE).backbone
+    cost = network_cost(best, Scaling(), DEFAULT.input_size).backbone
     assert spec.expected is not None
     assert (spec.expected.params, spec.expected.flops) == (cost.params, cost.flops)
     assert spec.proxy is not None
@@ -153,7 +156,8 @@ def test_a_backbone_with_other_weights_is_refused(
 ) -> None:
     copy = _copied(exported, tmp_path)
     plan = backbone_plan(best, Scaling())
-    save_keras(plan, fresh_arrays(plan, INPUT_SIZE, 99), INPUT_SIZE, copy / "backbone.keras")
+    size = DEFAULT.input_size
+    save_keras(plan, fresh_arrays(plan, size, 99), size, copy / "backbone.keras")
     with pytest.raises(ExportMismatch, match="outputs differ"):
         compare(copy, best, facts, PROXY)
 

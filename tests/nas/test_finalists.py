@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import t, ttest_ind
 
 from controller.nsga2 import Nsga2Config
-from nas import control
+from nas import control, ranking
 from nas.budget import Budget
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
@@ -53,7 +53,8 @@ def test_the_best_are_trained_again_with_new_seeds(tmp_path: Path, written: Writ
     from results_db.store import Store
 
     with Store.read(folder.database) as store:
-        best, first = store.top(config.name, 3), store.trials(config.name)
+        best = [each.trial for each in ranking.best(store, config.name, 3)]
+        first = store.trials(config.name)
     assert len(again) == 12
     assert [trial.genome for trial in again] == [trial.genome for trial in best] * 4
     assert not {trial.seed for trial in again} & {trial.seed for trial in first}
@@ -172,8 +173,15 @@ def test_the_command_line(nas: Any, written: Written) -> None:
     assert ended.code == 0, ended.err
     assert "finalists of small" in ended.out
 
+    assert [row["finalist"] for row in json.loads(nas("top", "small.finalists", "--json").out)] == [None] * 2
     ended = nas("finalists", "small", "--json")
-    assert [len(row["rewards"]) for row in json.loads(ended.out)["finalists"]] == [3, 3]
+    finalists = json.loads(ended.out)["finalists"]
+    assert [len(row["rewards"]) for row in finalists] == [3, 3]
+    rows = {row["genome"]: row["finalist"] for row in json.loads(nas("top", "small", "--json").out)}
+    for rank, each in enumerate(finalists, start=1):
+        assert rows[each["genome"]]["rank"] == rank
+        assert rows[each["genome"]]["mean"] == each["mean"]
+    assert sum(found is not None for found in rows.values()) == 2
     assert "finalists of small" in nas("top", "small").out
     assert nas("run", written({"name": "other"})).code == 0
     ended = nas("finalists", "other", "--json")

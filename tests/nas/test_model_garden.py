@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 import yaml
 
 from search_space.catalog import MOBILE_49, SPINENET_49
+from search_space.family import FAMILY
 from search_space.genome import Genome
+from search_space.spec import Spec, write_spec
 
 Nas = Callable[..., Any]
 
@@ -55,7 +58,9 @@ def test_what_it_can_not_express_is_refused(nas: Nas, tmp_path: Path, words: str
 
 
 def test_repeated_mobile_blocks_are_refused(nas: Nas, tmp_path: Path) -> None:
-    ended = nas("model-garden", "spinenet-mobile-49", "--scale", "96", "--out", tmp_path / "out")
+    scaling = dataclasses.replace(FAMILY["spinenet-mobile-49"].scaling, repeats=2)
+    write_spec(Spec(genome=MOBILE_49, scaling=scaling), tmp_path / "spec.yaml")
+    ended = nas("model-garden", tmp_path / "spec.yaml", "--out", tmp_path / "out")
     assert ended.code == 2
     assert "no repeated mobile blocks" in ended.err
 

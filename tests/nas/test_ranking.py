@@ -78,6 +78,13 @@ def test_the_table_for_people_has_means_and_says_so(
     assert "by the mean less its standard error" in shown
 
 
+def test_a_trial_says_which_one_it_repeats(nas: Nas, rewards: dict[str, list[tuple[int, float]]]) -> None:
+    first, second = next(sorted(each) for each in rewards.values() if len(each) == 2)
+    shown = nas("show", "small", str(second[0])).out
+    assert ["repeats", "trial", str(first[0])] in [line.split() for line in shown.splitlines()]
+    assert "repeats" not in nas("show", "small", str(first[0])).out
+
+
 def test_what_is_exported_is_the_surest_and_not_the_luckiest(
     nas: Nas, rewards: dict[str, list[tuple[int, float]]], tmp_path: Path
 ) -> None:

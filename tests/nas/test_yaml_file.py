@@ -26,6 +26,12 @@ def test_data_and_lines(tmp_path: Path) -> None:
     assert file.where(("nowhere",)) == str(file.path)
 
 
+def test_numbers_are_what_they_look_like(tmp_path: Path) -> None:
+    numbers = {"a": 0, "b": -7, "c": 1_000, "d": 0.5, "e": "030", "f": 9}
+    text = "a: 0\nb: -7\nc: 1_000\nd: 00.5\ne: '030'\nf: +9\n"
+    assert read_yaml(_written(tmp_path, text)).data == numbers
+
+
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
@@ -37,6 +43,12 @@ def test_data_and_lines(tmp_path: Path) -> None:
         ("a:\n  ? [1]\n  : 2", 2, "key"),
         ("a: !!python/object:os.system x", 1, "tag"),
         ("a: b: c", 1, "mapping values"),
+        ("a: 1\nb: 030", 2, "'030' would be read as 24"),
+        ("a: 1:30", 1, "'1:30' would be read as 90"),
+        ("a: 1:30.5", 1, "'1:30.5' would be read as 90.5"),
+        ("a: [0x1F]", 1, "'0x1F' would be read as 31"),
+        ("a: 0b11", 1, "'0b11' would be read as 3"),
+        ("a: {010: 1}", 1, "'010' would be read as 8"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, line: int, word: str) -> None:

@@ -43,7 +43,9 @@ def test_the_gradient_is_finite_where_probabilities_round_to_0_and_1(positive: f
     sign = 2 * positive - 1
     wrong = np.asarray(logits) * sign < 0  # there the loss is alpha times the logit, elsewhere nothing
     slope = -sign * (0.25 if positive else 0.75)
-    np.testing.assert_allclose(tape.gradient(loss, logits), np.where(wrong, slope, 0.0), atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(tape.gradient(loss, logits)), np.where(wrong, slope, 0.0), atol=1e-5
+    )
     np.testing.assert_allclose(loss, np.where(wrong, abs(slope * np.asarray(logits)), 0.0), atol=1e-4)
 
 

@@ -69,7 +69,7 @@ def test_finish_order_counts_every_end(store: Store, writer: Writer, new_trial: 
     writer.finish(4, 1, measured(0.5), 0.5)
     assert [trial.finish_order for trial in store.trials("alpha")] == [2, None, 1, 3]
     assert store.rewards("alpha") == (0.3, 0.5)
-    assert [trial.number for trial in store.top("alpha", 5)] == [4, 3]
+    assert store.summary("alpha", 5).best == store.trial("alpha", 4)
     assert store.counts("alpha") == {
         TrialStatus.PROPOSED: 0,
         TrialStatus.RUNNING: 1,
@@ -86,7 +86,7 @@ def test_of_equal_rewards_the_earlier_finished_is_better(
         writer.reserve(new_trial(number), "")
     for number in (2, 3, 1):
         writer.finish(number, 1, measured(0.5), 0.5)
-    assert [trial.number for trial in store.top("alpha", 2)] == [2, 3]
+    assert store.summary("alpha", 5).best == store.trial("alpha", 2)
 
 
 def test_every_step_can_be_repeated(store: Store, writer: Writer, new_trial: NewTrialFactory) -> None:

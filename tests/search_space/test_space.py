@@ -162,6 +162,10 @@ def test_from_text_names_unreadable_text() -> None:
         ({"outputs": (3, 8)}, "output level 8, expected 3 to 7"),
         ({"offsets": ()}, "offsets=()"),
         ({"kinds": ()}, "kinds=()"),
+        (
+            {"stem": Stem((StemNode(1), StemNode(2)))},
+            "stem node 0: level=1, but the pool before it ends on 2",
+        ),
         ({"window": 1}, "window=1, expected 2 or more"),
         ({"intermediates": (3,) * 250}, "257 nodes, expected at most 256"),
     ],

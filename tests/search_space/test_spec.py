@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_space.catalog import SPINENET_49
+from search_space.cost import Head
 from search_space.genome import Genome
 from search_space.scaling import Scaling
 from search_space.spec import (
@@ -51,6 +52,13 @@ SCALINGS = st.builds(
     endpoint_width=st.integers(1, 4096),
     repeats=st.integers(1, 16),
 )
+HEADS = st.builds(
+    Head,
+    convs=st.integers(0, 64),
+    width=st.integers(1, 4096),
+    classes=st.integers(1, 10_000),
+    anchors=st.integers(1, 100),
+)
 COUNTS = st.integers(0, 2**60)
 EXPECTED = st.builds(Expected, params=COUNTS, flops=COUNTS, input_size=st.integers(1, 4096))
 
@@ -62,6 +70,7 @@ TEXT = spec_to_text(PLAIN)
 @given(
     seed=st.integers(0, 2**32),
     scaling=SCALINGS,
+    head=st.none() | HEADS,
     proxy=st.none() | MAPPINGS,
     provenance=MAPPINGS,
     expected=st.none() | EXPECTED,
@@ -71,6 +80,7 @@ def test_a_spec_reads_back_as_written(
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
     scaling: Scaling,
+    head: Head | None,
     proxy: dict[str, None] | None,
     provenance: dict[str, None],
     expected: Expected | None,
@@ -78,6 +88,7 @@ def test_a_spec_reads_back_as_written(
     spec = Spec(
         genome=any_genome(np.random.default_rng(seed)),
         scaling=scaling,
+        head=head,
         proxy=proxy,
         provenance=provenance,
         expected=expected,
@@ -222,7 +233,7 @@ def test_a_spec_is_replaced_in_one_piece(tmp_path: Path) -> None:
 
 
 def test_the_schema_in_the_docs_is_this_ones() -> None:
-    """To renew it: python -m json.tool of what json.dumps(spec_schema()) gives."""
+    """To renew it: python -m json.tool --indent 2 of what json.dumps(spec_schema()) gives."""
     stored = Path(__file__).parents[2] / "docs" / "spec.schema.json"
     assert json.loads(stored.read_text(encoding="utf-8")) == spec_schema()
 

@@ -57,6 +57,14 @@ def test_an_interval_holds_what_was_measured() -> None:
     assert all(math.isnan(end) for end in interval(lambda _: math.nan, 30))
 
 
+def test_variances_of_what_there_is() -> None:
+    """By hand: a genome of one seed says nothing of seeds, and its mean has all of their variance."""
+    table = np.array([[1.0, 3.0], [5.0, math.nan], [2.0, 4.0]])
+    between, seed = variances(table)
+    assert seed == pytest.approx(2.0)
+    assert between == pytest.approx(7 / 3 - 2.0 * (0.5 + 1 + 0.5) / 3)
+
+
 def test_variances_are_told_apart() -> None:
     rng = np.random.default_rng(3)
     table = rng.normal(0, 3, (4000, 1)) + rng.normal(0, 1, (4000, 2))

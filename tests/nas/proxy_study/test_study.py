@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from nas.proxy_study.config import REFERENCE, load
 from nas.proxy_study.genomes import features, spread
-from nas.proxy_study.report import ArmTable, study_facts
+from nas.proxy_study.report import ArmTable, print_study, study_facts
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import CocoData, RenderedData
 from search_space.catalog import SPINENET_49, space_by_name
@@ -66,6 +68,13 @@ def test_arms_are_trained_one_by_one(nas: Nas, tmp_path: Path) -> None:
     assert nas("proxy", "study", study, "--report").code == 0
     wrong = nas("proxy", "study", study, "--arm", "shrt")
     assert (wrong.code, "no arm 'shrt'; there are reference, short" in wrong.err) == (2, True), wrong.err
+
+
+def test_a_report_is_of_all_arms(nas: Nas, tmp_path: Path) -> None:
+    for arm in ("short", "shrt"):
+        ended = nas("proxy", "study", written(tmp_path / "study.yaml"), "--report", "--arm", arm)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert "--arm says what to train" in ended.err
 
 
 def test_a_proxy_costs_what_cores_worked_for_it(
@@ -198,3 +207,38 @@ def test_reports_of_known_arms() -> None:
     assert facts["reference"]["ceiling"] > 0.8
     assert facts["reference"]["hours"] == pytest.approx(23 * 4 * 400 / 3600)
     assert set(facts["alone"]) == {"log_flops", "log_parameters", "depth"}
+
+
+def test_a_report_can_be_read_in_80_columns() -> None:
+    rng = np.random.default_rng(2)
+    space = space_by_name("spinenet-49")
+    texts = tuple(space.sample(rng).to_text() for _ in range(8))
+    values = rng.normal(0.2, 0.05, (8, 2))
+    long = "as-long-as-a-name-may-be-here."
+    arms = {REFERENCE: table(values, 400.0), "short": table(values, 80.0), long: table(values[::-1], 9.0)}
+    arms[long].values[0, 0] = math.nan
+    facts = study_facts(texts, arms) | {"untrained": []}
+    console = Console(width=80, file=io.StringIO())
+    print_study(console, "tiny", facts)
+    said = console.file.getvalue()  # type: ignore[attr-defined] # it is a StringIO
+    short = facts["candidates"][0]
+    assert "…" not in said
+    for number in (short["genome_sd"], short["seed_sd"]):
+        assert f" {number:.3f} " in said
+    assert f"{short['tau']:.2f} [{short['interval'][0]:.2f}, {short['interval'][1]:.2f}]" in said
+    assert long in "".join(line.split(" ")[0] for line in said.splitlines())  # folded
+
+
+def test_a_failed_training_of_the_reference_is_no_ap_of_zero() -> None:
+    rng = np.random.default_rng(1)
+    space = space_by_name("spinenet-49")
+    texts = tuple(space.sample(rng).to_text() for _ in range(12))
+    whole = rng.normal(0.2, 0.05, 12)[:, np.newaxis] + rng.normal(0, 0.005, (12, 2))
+    arms = {REFERENCE: table(whole, 400.0), "short": table(whole[:, :1], 80.0)}
+    others = study_facts(texts[:-1], {name: table(arm.values[:-1], 1.0) for name, arm in arms.items()})
+    whole[-1, 1] = math.nan
+    found = study_facts(texts, arms)["reference"]
+    assert found["failures"] == 1
+    for word in ("ceiling", "seed_sd"):  # what they are said from are the other genomes
+        assert found[word] == pytest.approx(others["reference"][word])
+    assert found["genome_sd"] == pytest.approx(0.05, rel=0.5)
