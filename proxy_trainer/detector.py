@@ -152,10 +152,11 @@ class Detector:
     def _decoded(
         self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Before suppression: boxes [B, A, 4] in input pixels, probabilities [B, A, K]."""
+        """Before suppression: boxes [B, A, 4] in pixels, cut off at the image, and probabilities [B, A, K]."""
         outputs, _ = self._forward((weights, statistics), images, training=False)
         logits, offsets = self._joined(outputs["head"])
-        return _boxes(tf.constant(self._blueprint.anchors.boxes), offsets), tf.sigmoid(logits)
+        boxes = _boxes(tf.constant(self._blueprint.anchors.boxes), offsets)
+        return tf.clip_by_value(boxes, 0.0, self._recipe.resolution), tf.sigmoid(logits)
 
     def _predict(self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Boxes [B, n, 4] in input pixels, probabilities [B, n], labels [B, n] and how many count [B]."""

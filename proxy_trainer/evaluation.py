@@ -33,15 +33,22 @@ def estimate_statistics(
     After a few hundred steps the moving averages still hold much of their start (0.99^300 = 5 %,
     and those of older weights), more so in deep networks. The mean of the batches' means and, by
     the law of total variance, the mean of their variances plus the variance of their means replace
-    them.
+    them. All batches are of one size.
     """
     vector = tf.constant(weights)
-    moments = np.stack([detector.moments(tf.constant(batch.images), vector).numpy() for batch in batches])
+    rows, images = [], 0
+    for batch in batches:
+        rows.append(detector.moments(tf.constant(batch.images), vector).numpy())
+        images = len(batch.images)
+    moments = np.stack(rows)
     found = unflatten(layout.statistics, moments.mean(axis=0, dtype=np.float64).astype(np.float32))
     between = unflatten(layout.statistics, moments.var(axis=0, dtype=np.float64).astype(np.float32))
-    for path in found:
-        if path.endswith("/variance"):
-            found[path] = found[path] + between[path.removesuffix("variance") + "mean"]
+    for weight in layout.statistics:
+        if (path := weight.path).endswith("/variance"):
+            count = images * weight.positions
+            # TensorFlow tells the unbiased variance of a batch; the law is of the biased one.
+            within = found[path] * ((count - 1) / count)
+            found[path] = within + between[path.removesuffix("variance") + "mean"]
     return flatten(layout.statistics, found)
 
 

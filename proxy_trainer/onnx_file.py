@@ -40,7 +40,9 @@ def save_onnx(blueprint: Blueprint, size: int, classes: int, arrays: Arrays, pat
     half = len(heads) // 2
     logits = graph.node("Concat", [_rows(graph, x, classes) for x in heads[:half]], axis=1)
     offsets = graph.node("Concat", [_rows(graph, x, 4) for x in heads[half:]], axis=1)
-    found = {"boxes": _boxes(graph, blueprint, offsets), "probabilities": graph.node("Sigmoid", [logits])}
+    edges = [graph.constant(f"boxes/{name}", np.float32(at)) for name, at in (("low", 0), ("high", size))]
+    boxes = graph.node("Clip", [_boxes(graph, blueprint, offsets), *edges])
+    found = {"boxes": boxes, "probabilities": graph.node("Sigmoid", [logits])}
     for name, value in found.items():
         graph.nodes.append(helper.make_node("Identity", [value], [name]))
     anchors = len(blueprint.anchors.boxes)

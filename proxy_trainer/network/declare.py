@@ -22,7 +22,8 @@ class Shape:
 class Weight:
     """One array of weights: its step and name, and how it starts (an initialiser or a constant).
 
-    The moving mean and variance of a batch norm are weights that are not trained.
+    The moving mean and variance of a batch norm are weights that are not trained; `positions` is how many
+    numbers of an image, channel by channel, they are taken over.
     """
 
     step: str
@@ -30,6 +31,7 @@ class Weight:
     shape: tuple[int, ...]
     start: Normal | float
     trained: bool = True
+    positions: int = 0
 
     @property
     def path(self) -> str:
@@ -101,13 +103,10 @@ class ShapeOps:
         return self.conv(name, x, filters, kernel, stride)
 
     def norm(self, name: str, x: Shape) -> Shape:
-        for weight, start, trained in (
-            ("scale", 1.0, True),
-            ("offset", 0.0, True),
-            ("mean", 0.0, False),
-            ("variance", 1.0, False),
-        ):
-            self._declare(f"{name}/{weight}", (x.channels,), start, trained=trained)
+        for weight, start in (("scale", 1.0), ("offset", 0.0)):
+            self._declare(f"{name}/{weight}", (x.channels,), start)
+        for weight, start in (("mean", 0.0), ("variance", 1.0)):
+            self._declare(f"{name}/{weight}", (x.channels,), start, positions=x.height * x.width)
         return x
 
     def activate(self, x: Shape) -> Shape:
@@ -125,10 +124,10 @@ class ShapeOps:
         return xs[0]
 
     def _declare(
-        self, name: str, shape: tuple[int, ...], start: Normal | float, *, trained: bool = True
+        self, name: str, shape: tuple[int, ...], start: Normal | float, *, positions: int = 0
     ) -> None:
         # Shared convs are declared once a level; the same name must then mean the same weight.
-        weight = Weight(self.step, name, shape, start, trained)
+        weight = Weight(self.step, name, shape, start, trained=not positions, positions=positions)
         if self.weights.setdefault(name, weight) != weight:
             raise ValueError(f"{weight.path}: shape {shape}, but {self.weights[name].shape} before")
 

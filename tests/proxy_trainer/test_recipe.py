@@ -82,6 +82,8 @@ def changed(value: Any) -> Any:
             return 1.05 * value or 0.5
         case tuple():
             return value[0], value[1] + 0.1
+        case "float32":
+            return "bfloat16"
         case _:
             raise TypeError(f"no idea how to change {value!r}")
 
@@ -102,6 +104,12 @@ def test_equal_recipes_have_equal_hashes() -> None:
     # As YAML may have it: whole numbers where fractions are meant.
     whole = TypeAdapter(Recipe).validate_python({"box_weight": 50, "jitter": [1, 1]})
     assert whole.hash == Recipe(jitter=(1.0, 1.0)).hash
+
+
+def test_a_recipe_from_before_there_was_a_precision_keeps_its_hash() -> None:
+    assert "precision" not in Recipe().to_json()
+    assert Recipe(precision="bfloat16").to_json()["precision"] == "bfloat16"
+    assert Recipe().hash == Recipe(precision="float32").hash
 
 
 def test_unknown_settings_are_refused() -> None:
