@@ -152,7 +152,7 @@ class Detector:
     def _decoded(
         self, images: tf.Tensor, weights: tf.Tensor, statistics: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Before suppression: boxes [B, A, 4] in pixels, cut off at the image, and probabilities [B, A, K]."""
+        """Before suppression: boxes [B, A, 4] in input pixels, within the image, probabilities [B, A, K]."""
         outputs, _ = self._forward((weights, statistics), images, training=False)
         logits, offsets = self._joined(outputs["head"])
         boxes = _boxes(tf.constant(self._blueprint.anchors.boxes), offsets)

@@ -76,7 +76,7 @@ def test_a_whole_detector(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["spinenet-49", "spinenet-mobile-49", "fpn"])
 def test_a_whole_detector_in_bfloat16(name: str) -> None:
-    """Near the same in float32: bfloat16 keeps 8 bits, so that a map is off by some 0.4 % after each operation."""
+    """Near the same as in float32: bfloat16 keeps 8 bits, a map is off by some 0.4 % after an operation."""
     whole = plan(name)
     layout = Layout.of(declare(whole, 128))
     rng = np.random.default_rng(1)
@@ -96,7 +96,7 @@ def test_a_whole_detector_in_bfloat16(name: str) -> None:
 
     for exact, rough in zip(run(tf.float32)[:2], run(tf.bfloat16)[:2], strict=True):
         assert exact.dtype == rough.dtype == tf.float32
-        # Measured: at most 0.005 for gradients, 0.036 for moments; a gradient that is left out is off by more.
+        # Measured: at most 0.005 for gradients and 0.036 for moments; one gradient left out is more.
         assert 0 < float(tf.norm(rough - exact) / tf.norm(exact)) < 0.1
 
 
