@@ -1,12 +1,13 @@
 """Time from a genome never seen to its first finished optimizer step, and of a steady step, in a warm worker.
 
-    python -m benchmarks.start_and_step [--garden PYTHON] [--genomes 10] [--cores 1]
+    python -m benchmarks.start_and_step [--garden PYTHON] [--genomes 10] [--xla-genomes 3] [--cores 1]
 
 One process a way, one after the other, pinned: each trains one genome to warm up, then the same unseen
-ones. Ways: the proxy trainer, with XLA too; the same network of Keras's own layers, compile and fit,
-with XLA too; and, where the environment of docs/model_garden.md is at hand, TF Model Garden's
-RetinaNet in a tf.function. Prints a table and writes benchmarks/results/start_and_step.json: medians
-over genomes, least and most.
+ones. Ways: the proxy trainer, in float32 and in bfloat16; the same network of Keras's own layers, compile
+and fit, and, where the environment of docs/model_garden.md is at hand, TF Model Garden's RetinaNet in a
+tf.function, both in float32, without XLA and with it (which takes a minute a genome, so that there are
+fewer). All but ours with TensorFlow as it comes, Grappler included. Prints a table and writes
+benchmarks/results/start_and_step_CORES.json: medians over genomes, least and most.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,7 +34,8 @@ CLASSES = 4
 STEPS = 20
 SEED = 8000
 GARDEN = Path(__file__).parent / "garden_step.py"
-WAYS = ("proxy trainer", "proxy trainer, XLA", "Keras fit", "Keras fit, XLA")
+OURS = {"proxy trainer": "float32", "proxy trainer, bfloat16": "bfloat16"}
+THEIRS = ("Keras fit", "Model Garden")
 
 
 def genomes(count: int) -> list[Genome]:
@@ -41,20 +44,20 @@ def genomes(count: int) -> list[Genome]:
     return [space.sample(np.random.default_rng(SEED + number)) for number in range(count + 1)]
 
 
-def proxy_steps(genome: Genome, *, xla: bool) -> Iterator[None]:
+def proxy_steps(genome: Genome, precision: str) -> Iterator[None]:
     """Every item is a finished step."""
     import tensorflow as tf
+    from pydantic import TypeAdapter
 
     from proxy_trainer.detector import Blueprint, Detector
     from proxy_trainer.recipe import Recipe
 
-    recipe = Recipe()
+    recipe = TypeAdapter(Recipe).validate_python({"precision": precision})
     blueprint = Blueprint.of(genome, recipe, CLASSES)
     detector = Detector(blueprint, recipe, CLASSES, seed=0)
-    step = tf.function(detector._step, autograph=False, jit_compile=True) if xla else detector.step
     images, classes, offsets = batch(recipe, len(blueprint.anchors.boxes))
     while True:
-        float(step(images, classes, offsets, tf.constant(0.01), tf.constant(0.0)))
+        float(detector.step(images, classes, offsets, tf.constant(0.01), tf.constant(0.0)))
         yield
 
 
@@ -98,15 +101,23 @@ def batch(recipe: Any, anchors: int) -> tuple[Any, Any, Any]:
 
 def measure(way: str, count: int, threads: int) -> list[dict[str, float]]:
     """Start and step of each genome, in this process."""
+    import tensorflow as tf
+
     from proxy_trainer.runtime import prepare
 
-    prepare(threads)
-    steps: Callable[..., Iterator[Any]] = keras_steps if way.startswith("Keras") else proxy_steps
+    steps: Callable[[Genome], Iterator[Any]]
+    if way in OURS:
+        prepare(threads)
+        steps = partial(proxy_steps, precision=OURS[way])
+    else:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        steps = partial(keras_steps, xla=way.endswith("XLA"))
     rows = []
     for genome in genomes(count):
         began = last = time.perf_counter()
         laps = []
-        for number, ended in enumerate(steps(genome, xla=way.endswith("XLA"))):
+        for number, ended in enumerate(steps(genome)):
             moment = ended or time.perf_counter()
             laps.append(moment - last)
             last = moment
@@ -118,12 +129,13 @@ def measure(way: str, count: int, threads: int) -> list[dict[str, float]]:
 
 def child(way: str, options: argparse.Namespace, cores: str) -> list[dict[str, float]]:
     """One way, in a process of its own."""
+    count = options.xla_genomes if way.endswith("XLA") else options.genomes
     if way.startswith("Model Garden"):
         command = [options.garden, str(GARDEN), "xla" if way.endswith("XLA") else "plain"]
-        texts = "\n".join(genome.to_text() for genome in genomes(options.genomes))
+        texts = "\n".join(genome.to_text() for genome in genomes(count))
     else:
         command = [sys.executable, "-m", "benchmarks.start_and_step", "--way", way]
-        command += ["--genomes", str(options.genomes), "--cores", str(options.cores)]
+        command += ["--genomes", str(count), "--cores", str(options.cores)]
         texts = ""
     environment = {
         **os.environ,
@@ -152,18 +164,17 @@ def main() -> None:
     parser.add_argument("--garden", help="Python of TF Model Garden's environment")
     parser.add_argument("--genomes", type=int, default=10)
     parser.add_argument("--cores", type=int, default=1)
-    parser.add_argument("--without-xla", action="store_true", help="XLA takes minutes a genome")
+    parser.add_argument("--xla-genomes", type=int, default=3, help="0: without XLA")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
         print(json.dumps(measure(options.way, options.genomes, options.cores)))
         return
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[: options.cores]))
-    ways = [*WAYS, *(("Model Garden", "Model Garden, XLA") if options.garden else ())]
+    others = THEIRS if options.garden else THEIRS[:1]
+    ways = [*OURS, *others, *(f"{each}, XLA" for each in others if options.xla_genomes)]
     rows: dict[str, Any] = {}
     for way in ways:
-        if options.without_xla and way.endswith("XLA"):
-            continue
         found = child(way, options, cores)
         rows[way] = {
             name: [median(values), min(values), max(values)]
@@ -172,11 +183,16 @@ def main() -> None:
         }
         start, step = rows[way]["start"], rows[way]["step"]
         print(
-            f"{way:<20} start {start[0]:6.1f} s [{start[1]:.1f}, {start[2]:.1f}]   "
+            f"{way:<24} start {start[0]:6.1f} s [{start[1]:.1f}, {start[2]:.1f}]   "
             f"step {step[0]:.3f} s [{step[1]:.3f}, {step[2]:.3f}]",
             flush=True,
         )
-    facts = {"cores": options.cores, "genomes": options.genomes, "rows": rows}
+    facts = {
+        "cores": options.cores,
+        "genomes": options.genomes,
+        "xla_genomes": options.xla_genomes,
+        "rows": rows,
+    }
     write(f"start_and_step_{options.cores}", facts)
 
 
