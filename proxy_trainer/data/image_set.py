@@ -75,11 +75,6 @@ class ImageSet:
         return self.annotations.image_ids
 
     @property
-    def original_sizes(self) -> NDArray[np.int64]:
-        """(height, width) of each image by the annotation file, [N, 2]."""
-        return self.annotations.sizes
-
-    @property
     def categories(self) -> tuple[Category, ...]:
         """The classes; a label is a position in here."""
         return self.annotations.categories
