@@ -53,7 +53,7 @@ def predicted(genome: Genome) -> int:
 
 
 def peak(genome: str, batch: int) -> None:
-    """Train for two steps and print the process's peak resident memory in bytes."""
+    """Train for two steps and print by how much the process's memory rose at most, in bytes."""
     import tensorflow as tf
 
     from proxy_trainer.detector import Blueprint, Detector

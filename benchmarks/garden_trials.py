@@ -137,7 +137,7 @@ def judge(model: Any, data: Any, truth: dict[str, Any]) -> float:
         images = ((data["judged"][first : first + JUDGE_BATCH] / 255.0 - mean) / deviation).astype(np.float32)
         found = {key: value.numpy() for key, value in predict(images).items() if key.startswith(("det", "n"))}
         for number, count in enumerate(found["num_detections"]):
-            scale = float(data["scales"][first + number])
+            scale = np.tile(data["scales"][first + number], 2)
             for box, kind, probability in zip(
                 found["detection_boxes"][number][:count] / scale,
                 found["detection_classes"][number][:count],

@@ -75,19 +75,24 @@ def match(anchors: Anchors, boxes: Floats, threshold: float) -> Ints:
     that overlaps it most, whatever the overlap, so that no box is left out (the references' force
     match; where two boxes want one anchor, the one with the larger overlap gets it).
     """
-    if not len(boxes):
-        return np.full(len(anchors.boxes), BACKGROUND, np.int32)
-    # One row a box: each step below then runs over whole rows of anchors.
-    overlap = iou(boxes, anchors.boxes)
-    matched = np.zeros(len(anchors.boxes), np.int32)
+    # One row a box: each step of the matching then runs over whole rows of anchors.
+    return match_overlaps(iou(boxes, anchors.boxes), threshold)
+
+
+def match_overlaps(overlap: Floats, threshold: float) -> Ints:
+    """The same from how much each box and anchor overlap, [boxes, A]."""
+    boxes, count = overlap.shape
+    if not boxes:
+        return np.full(count, BACKGROUND, np.int32)
+    matched = np.zeros(count, np.int32)
     most = overlap[0].copy()
-    for box in range(1, len(boxes)):
+    for box in range(1, boxes):
         better = overlap[box] > most
         matched[better] = box
         np.maximum(most, overlap[box], out=most)
     matched[most < threshold] = BACKGROUND
     best = overlap.argmax(axis=1)
-    strength = overlap[np.arange(len(boxes)), best]
+    strength = overlap[np.arange(boxes), best]
     for box in np.argsort(strength, kind="stable"):
         if strength[box] > 0:
             matched[best[box]] = box

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from proxy_trainer.data.files import DAMAGED
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Checkpoint:
             return None
         try:
             state = self._read(like)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGED as error:
             log.warning("checkpoint ignored, the trial starts over: %s: %s", self.path, error)
             return None
         if not 0 < state.step < steps:
@@ -102,6 +103,9 @@ class Checkpoint:
         with zipfile.ZipFile(self.path) as parts:
             if sum(part.file_size for part in parts.infolist()) > expected:
                 raise ValueError(f"it holds more than the {expected} bytes expected")
+            # By checksum: numpy reads no further than a header says, and so may not see that it is wrong.
+            if (damaged := parts.testzip()) is not None:
+                raise ValueError(f"{damaged} is damaged")
         with np.load(self.path, allow_pickle=False) as file:
             if str(file["identity"]) != self.identity:
                 raise ValueError("it is of another training")

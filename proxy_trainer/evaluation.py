@@ -83,7 +83,7 @@ def _in_original(images: ImageSet, owners: Any, rows: tuple[Any, Any, Any]) -> D
     boxes, probabilities, labels = rows
     ids = np.array([category.id for category in images.categories], np.int64)
     limits = np.tile(images.contents, 2)[owners]
-    clipped = np.clip(boxes.astype(np.float64), 0, limits) / images.scales[owners, np.newaxis]
+    clipped = np.clip(boxes.astype(np.float64), 0, limits) / np.tile(images.scales, 2)[owners]
     return Detections(
         images=np.asarray(images.image_ids, np.int64)[owners],
         categories=ids[labels.astype(np.int64)],

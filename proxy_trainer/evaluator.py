@@ -75,6 +75,8 @@ class ProxyEvaluator:
 
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
         """Progress while the proxy trains, then its measurement. Raises TrialFailed."""
+        # Of a trial that failed the traceback held the detector until the failure had been dealt with.
+        gc.collect()
         try:
             yield from self._evaluate(assignment)
         except TrialFailed as failed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proxy_trainer.anchors import BACKGROUND, iou, make_anchors, match
+from proxy_trainer.anchors import BACKGROUND, iou, make_anchors, match_overlaps
 from proxy_trainer.data.image_set import ImageSet
 from proxy_trainer.recipe import Recipe
 
@@ -44,14 +44,14 @@ def count_positives(images: ImageSet, recipe: Recipe, levels: tuple[int, ...]) -
     for found in images.boxes:
         if not len(found):
             continue
-        matched = match(anchors, found, recipe.match_iou)
+        overlap = iou(found, anchors.boxes)
+        matched = match_overlaps(overlap, recipe.match_iou)
         for level, count in zip(
             *np.unique(anchors.levels[matched != BACKGROUND], return_counts=True), strict=True
         ):
             positives[int(level)] += int(count)
-        overlap = iou(anchors.boxes, found)
-        for level in anchors.levels[overlap.argmax(axis=0)]:
+        for level in anchors.levels[overlap.argmax(axis=1)]:
             owners[int(level)] += 1
         boxes += len(found)
-        by_iou += int((overlap.max(axis=0) >= recipe.match_iou).sum())
+        by_iou += int((overlap.max(axis=1) >= recipe.match_iou).sum())
     return Positives(positives, owners, boxes, by_iou)

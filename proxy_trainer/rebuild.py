@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from proxy_trainer.data.files import DAMAGED
 from proxy_trainer.network.declare import declare
 from proxy_trainer.network.forward import forward
 from proxy_trainer.network.keras_model import assign_weights, keras_model
@@ -24,12 +23,13 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 def load_arrays(path: Path) -> Arrays:
     """The weights that a trial kept, by path. Raises OSError, or ValueError for no such file of arrays."""
-    try:
-        # Opened here: numpy leaves a file open that turns out to be broken.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: not a whole file of arrays ({error})") from error
+    # Opened here: numpy leaves a file open that turns out to be broken.
+    with path.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except DAMAGED as error:
+            raise ValueError(f"{path}: not a whole file of arrays ({error})") from error
 
 
 def fresh_arrays(plan: Plan, size: int, seed: int) -> Arrays:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -61,6 +62,7 @@ class Recipe:
     detections: int = 100
 
     def __post_init__(self) -> None:
+        self._check_finite()
         stride = 2**MAX_LEVEL
         if self.resolution < stride or self.resolution % stride:
             raise ValueError(f"recipe: resolution={self.resolution}, expected a multiple of {stride}")
@@ -76,6 +78,12 @@ class Recipe:
         self._check_ranges()
         self._check_shares()
         _ = self.scaling
+
+    def _check_finite(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+                raise ValueError(f"recipe: {name}={value}, expected a finite number")
 
     def _check_ranges(self) -> None:
         if not 0 <= self.warmup_steps < self.steps:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from proxy_trainer.anchors import Anchors, Floats, Ints, targets
 from proxy_trainer.checkpoint import Checkpoint, State
+from proxy_trainer.clock import Clock
 from proxy_trainer.data.ahead import ahead
 from proxy_trainer.data.augment import Augment
 from proxy_trainer.data.batches import Batch, batch_at
@@ -57,9 +58,10 @@ def train(  # noqa: PLR0913, what it follows from, and how long and from where
 
     Everything random comes from `seed`. With a `checkpoint` it goes on where another process left off, to
     the same result; the seconds of both are added. Raises TrialFailed: DIVERGED when the loss, a weight or a
-    statistic is not finite, TIMEOUT between two steps when `deadline` seconds have passed.
+    statistic is not finite, TIMEOUT between two steps when `deadline` seconds have passed. What whoever
+    takes the progress does with it takes no time of the training.
     """
-    clock = _Clock()
+    clock = Clock()
     classes = len(train_set.categories)
     blueprint = Blueprint.of(backbone, recipe, classes)
     detector = Detector(blueprint, recipe, classes, seed)
@@ -90,9 +92,11 @@ def train(  # noqa: PLR0913, what it follows from, and how long and from where
                     recipe.evaluation_batch,
                 )
                 clock.lap("seconds_evaluate")
-                yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
+                with clock.stopped():
+                    yield Progress(step=done, metrics=metrics | {"loss": _recent(losses)})
             elif done % REPORT_EVERY == 0 and done < recipe.steps:
-                yield Progress(step=done, metrics={"loss": _recent(losses)})
+                with clock.stopped():
+                    yield Progress(step=done, metrics={"loss": _recent(losses)})
             # After its progress was taken: who goes on from here does not tell it again.
             if checkpoint is not None and done % checkpoint.every == 0 and done < recipe.steps:
                 clock.lap("seconds_train")
@@ -111,7 +115,7 @@ def train(  # noqa: PLR0913, what it follows from, and how long and from where
 
 
 def _resume(
-    checkpoint: Checkpoint | None, detector: Detector, losses: list[float], clock: _Clock, steps: int
+    checkpoint: Checkpoint | None, detector: Detector, losses: list[float], clock: Clock, steps: int
 ) -> int:
     """The first step that is left to do, with everything as it was before it."""
     state = checkpoint.load(detector.state, steps) if checkpoint is not None else None
@@ -185,33 +189,3 @@ def _augment(recipe: Recipe) -> Augment:
 
 def _recent(losses: list[float]) -> float:
     return float(np.mean(losses[-REPORT_EVERY:]))
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Seconds by phase and in all, and the seconds that cores worked for this process meanwhile."""
-
-    laps: dict[str, float] = field(default_factory=dict)
-    _began: float = field(default_factory=time.perf_counter)
-    _last: float = field(default_factory=time.perf_counter)
-    _cpu: float = field(default_factory=time.process_time)
-    _before: Mapping[str, float] = field(default_factory=dict)
-
-    def goes_on_from(self, laps: Mapping[str, float]) -> None:
-        """What an earlier attempt took counts too, but for the deadline, which is of an attempt."""
-        self._before, self.laps = laps, dict(laps)
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
-        self.laps["seconds"] = self._before.get("seconds", 0.0) + now - self._began
-        cpu = time.process_time() - self._cpu
-        self.laps["seconds_cpu"] = self._before.get("seconds_cpu", 0.0) + cpu
-        self._last = now
-
-    def waited(self, seconds: float) -> None:
-        """Count seconds that a step waited for its data; they lie within the others."""
-        self.laps["seconds_data"] = self.laps.get("seconds_data", 0.0) + seconds

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,14 +27,8 @@ class Batch:
     labels: tuple[NDArray[np.int32], ...]
 
 
-def batches(images: ImageSet, *, batch: int, seed: int, augment: Augment, start: int = 0) -> Iterator[Batch]:
-    """The batches of steps `start`, `start` + 1, ...; an epoch shows every image once, in its own order."""
-    for step in itertools.count(start):
-        yield batch_at(images, step, batch=batch, seed=seed, augment=augment)
-
-
 def batch_at(images: ImageSet, step: int, *, batch: int, seed: int, augment: Augment) -> Batch:
-    """The batch of this step, without those before it."""
+    """The batch of this step, without those before it; an epoch shows every image once, in its own order."""
     positions = range(step * batch, (step + 1) * batch)
     rows = _rows(len(images), positions, seed)
     pictures, boxes, labels = [], [], []

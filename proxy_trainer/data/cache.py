@@ -7,7 +7,6 @@ import itertools
 import logging
 import os
 import stat
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from proxy_trainer.data.annotations import Annotations, load_annotations, write_annotations
 from proxy_trainer.data.coco import read_instances
 from proxy_trainer.data.errors import DataError
-from proxy_trainer.data.files import locked, replacing
+from proxy_trainer.data.files import DAMAGED, locked, replacing
 from proxy_trainer.data.pictures import BadPicture, decode, strict_warnings
 
 _FORMAT: Final = 1
@@ -112,14 +111,13 @@ def open_pixels(images: Path, annotations: Annotations, resolution: int, cache_d
 
 def _load_or_build(path: Path, load: Callable[[], _T], build: Callable[[], None]) -> _T:
     """What is there, if it is whole; else built by whoever comes first while the others wait."""
-    broken = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
     try:
         return load()
-    except broken:
+    except DAMAGED:
         with locked(path):
             try:
                 return load()
-            except broken:
+            except DAMAGED:
                 build()
             return load()
 

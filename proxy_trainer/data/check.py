@@ -77,7 +77,7 @@ def split_facts(split: Split, images: ImageSet) -> SplitFacts:
     per_image = np.bincount(owners, minlength=len(images))
     sides = truth.boxes[single, 2:]
     longer = sides.max(axis=1) / truth.sizes[owners].max(axis=1)
-    shorter = sides.min(axis=1) * images.scales[owners]
+    shorter = (sides * images.scales[owners, ::-1]).min(axis=1)
     areas = truth.areas[single]
     small, large = int((areas < _SMALL).sum()), int((areas >= _LARGE).sum())
     return SplitFacts(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import filelock
 
 from proxy_trainer.data.errors import CacheError
+
+DAMAGED: Final = (
+    *(OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(ValueError, TypeError, KeyError, AttributeError, RuntimeError),
+)
+"""What reading a damaged .npz raises: a flipped bit may ask for a password (RuntimeError), for an unknown
+compression (NotImplementedError, which is one) or for a giant array."""
 
 
 @contextmanager

@@ -43,11 +43,12 @@ class ImageSet:
     """N images of a split, in the order of their ids.
 
     `pixels` gives uint8 [R, R, 3] per image: the picture top left with its longest side R, then zeros.
-    `scales` float64 [N], cache pixels per original pixel; `contents` int64 [N, 2], (height, width) of the
-    part that shows the picture. `boxes` (float32 [n, 4] per image, (y1, x1, y2, x2)) and `labels`
-    (int32 [n]) are what to find; `crowds` (float32 [m, 4]) are regions that hold many objects, not to be
-    trained on. All in cache pixels, clipped to the picture. `annotations` has the same images in original
-    pixels. `content_hash` covers picture files, boxes and classes, not the resolution.
+    `contents` int64 [N, 2], (height, width) of the part that shows the picture; `scales` float64 [N, 2],
+    cache pixels per original pixel down and across, which differ where contents were rounded. `boxes`
+    (float32 [n, 4] per image, (y1, x1, y2, x2)) and `labels` (int32 [n]) are what to find; `crowds`
+    (float32 [m, 4]) are regions that hold many objects, not to be trained on. All in cache pixels, clipped
+    to the picture. `annotations` has the same images in original pixels. `content_hash` covers picture
+    files, boxes and classes, not the resolution.
     """
 
     pixels: Pixels
@@ -72,11 +73,6 @@ class ImageSet:
     def image_ids(self) -> NDArray[np.int64]:
         """Ids by the annotation file, ascending."""
         return self.annotations.image_ids
-
-    @property
-    def original_sizes(self) -> NDArray[np.int64]:
-        """(height, width) of each image by the annotation file, [N, 2]."""
-        return self.annotations.sizes
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -169,8 +165,8 @@ def _with_classes(annotations: Annotations, names: tuple[str, ...], file: Path) 
 def _image_set(chosen: Annotations, cache: PixelCache, rows: NDArray[np.int64], resolution: int) -> ImageSet:
     annotations = chosen.restricted(rows)
     fits = [fitted(int(height), int(width), resolution) for height, width in annotations.sizes]
-    scales = np.array([scale for scale, _, _ in fits], np.float64)
-    contents = np.array([content for _, *content in fits], np.int64).reshape(-1, 2)
+    contents = np.array(fits, np.int64).reshape(-1, 2)
+    scales = contents / annotations.sizes
     corners = _corners(annotations, scales, contents)
     ends = np.searchsorted(annotations.owners, np.arange(1, len(annotations)))
     parts = list(
@@ -197,7 +193,7 @@ def _corners(
 ) -> NDArray[np.float32]:
     """All boxes as (y1, x1, y2, x2) in cache pixels, clipped to the picture."""
     x, y, width, height = annotations.boxes.T
-    corners = np.stack([y, x, y + height, x + width], axis=1) * scales[annotations.owners, None]
+    corners = np.stack([y, x, y + height, x + width], axis=1) * np.tile(scales, 2)[annotations.owners]
     limits = np.tile(contents, 2)[annotations.owners]
     return np.clip(corners, 0, limits).astype(np.float32)
 

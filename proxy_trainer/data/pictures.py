@@ -42,10 +42,10 @@ def strict_warnings() -> Iterator[None]:
         yield
 
 
-def fitted(height: int, width: int, resolution: int) -> tuple[float, int, int]:
-    """Scale, height and width of a picture whose longest side becomes `resolution`."""
+def fitted(height: int, width: int, resolution: int) -> tuple[int, int]:
+    """Height and width of a picture whose longest side becomes `resolution`, in whole pixels."""
     scale = resolution / max(height, width)
-    return scale, max(1, round(height * scale)), max(1, round(width * scale))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def decode(data: bytes, size: tuple[int, int], resolution: int) -> NDArray[np.uint8]:
@@ -79,7 +79,7 @@ def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArr
     # JPEG decoders can halve while decoding; twice the target keeps the final resize well sampled.
     image.draft(image.mode, (2 * resolution, 2 * resolution))
     rgb = _rgb(image if as_stored else ImageOps.exif_transpose(image), image.format)
-    _, height, width = fitted(*size, resolution)
+    height, width = fitted(*size, resolution)
     canvas = np.zeros((resolution, resolution, 3), np.uint8)
     canvas[:height, :width] = np.asarray(
         rgb.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)

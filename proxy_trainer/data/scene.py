@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from proxy_trainer.data.config import RenderedData
+from proxy_trainer.data.rectangles import meet
 from proxy_trainer.data.shapes import blob_mask, shape_mask, stroke_mask
 from proxy_trainer.data.textures import Pool
 
@@ -86,7 +87,7 @@ def _objects(config: RenderedData, rng: np.random.Generator) -> list[Layer]:
         for _ in range(tries):
             y, x = (_position(config.size, side, rng) for side in mask.shape)
             layer = Layer(mask, y, x, label)
-            if tries == 1 or not any(_meet(layer.box(), other.box()) for other in placed):
+            if tries == 1 or not any(meet(layer.box(), other.box()) for other in placed):
                 placed.append(layer)
                 break
     ranks = [math.log(max(layer.mask.shape)) + 0.4 * rng.standard_normal() for layer in placed]
@@ -96,10 +97,6 @@ def _objects(config: RenderedData, rng: np.random.Generator) -> list[Layer]:
 def _position(side: int, length: int, rng: np.random.Generator) -> int:
     overhang = int(_OVERHANG * length) if length > 0.1 * side else 0
     return int(rng.integers(-overhang, side - length + overhang + 1))
-
-
-def _meet(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> bool:
-    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def _distractors(config: RenderedData, rng: np.random.Generator, *, over: bool) -> list[Layer]:

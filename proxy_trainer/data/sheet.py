@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from proxy_trainer.data.image_set import ImageSet
+from proxy_trainer.data.rectangles import meet
 
 _GAP: Final = 6
 _MOST_TAGS: Final = 8
@@ -99,16 +100,12 @@ def _tag(
     left = min(x1, draw.im.size[0] - width)
     for top in (y1 - height, y2, y1):
         place = (left, top, left + width, top + height)
-        free = not any(_meet(place, other) for other in taken)
+        free = not any(meet(place, other) for other in taken)
         if free and left >= 0 and top >= 0 and top + height <= draw.im.size[1]:
             taken.append(place)
             draw.rectangle(place, fill=colour)
             draw.text((left + 2, top), name, fill=(0, 0, 0), font=font)
             return
-
-
-def _meet(first: Sequence[float], second: Sequence[float]) -> bool:
-    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def _hatch(picture: Image.Image, box: Sequence[float]) -> None:

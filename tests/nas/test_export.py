@@ -224,7 +224,7 @@ def test_the_served_detector_finds_what_the_proxy_found(
     )
     found = detect(detector, judged, images, 6)
     assert served["count"].sum() == len(found) > 0
-    sizes = images.scales[:, np.newaxis, np.newaxis]
+    sizes = np.tile(images.scales, 2)[:, np.newaxis]
     clipped = np.clip(served["boxes"], 0, np.tile(images.contents, 2)[:, np.newaxis]) / sizes
     np.testing.assert_allclose(clipped.reshape(-1, 4), found.boxes, rtol=1e-4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,28 @@ def empty(path: Path) -> None:
 def bomb(path: Path) -> None:
     parts: dict[str, Any] = {"vector:weights": np.zeros(10_000_000, np.float32)}
     np.savez_compressed(path, **parts)
+
+
+def test_no_flipped_bit_gets_through(checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture) -> None:
+    """Every bit of an entry in the zip directory, and one of every byte: ignored, or it changes nothing."""
+    caplog.set_level(logging.ERROR)
+    like = {"weights": np.arange(2, dtype=np.float32)}
+    checkpoint.save(State(3, like, (0.5,), {"seconds": 2.0}))
+    whole = checkpoint.path.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    places = [(at, at % 8) for at in range(len(whole))]
+    places += [(at, bit) for at in range(directory, directory + 46) for bit in range(8)]
+    refused = 0
+    for at, bit in places:
+        data = bytearray(whole)
+        data[at] ^= 1 << bit
+        checkpoint.path.write_bytes(data)
+        found = checkpoint.load(like, 9)
+        refused += found is None
+        if found is not None:
+            assert (found.step, found.losses, found.seconds) == (3, (0.5,), {"seconds": 2.0}), (at, bit)
+            assert found.vectors["weights"].tolist() == [0, 1], (at, bit)
+    assert refused > len(places) / 2
 
 
 class Trap:

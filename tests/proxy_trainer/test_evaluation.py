@@ -127,11 +127,11 @@ def test_detections_are_in_the_pictures_own_pixels(
 
 
 def test_boxes_end_where_the_picture_does(detector: Detector, judged: Judged, reward_set: ImageSet) -> None:
-    # As if the pictures were 120 by 200, shrunk to 60 by 100 of the 128 by 128.
+    # As if the pictures were 121 by 200, shrunk to 60 by 100 of the 128 by 128.
     shape = np.tile([60, 100], (len(reward_set), 1))
-    wide = dataclasses.replace(reward_set, contents=shape, scales=np.full(len(reward_set), 0.5))
+    wide = dataclasses.replace(reward_set, contents=shape, scales=shape / [121, 200])
     found = detect(detector, judged, wide, 4)
-    assert found.boxes[:, 2].max() == 120
+    assert found.boxes[:, 2].max() == 121
     assert found.boxes[:, 3].max() == 200
     assert found.boxes.min() == 0
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import json
 import os
 import socket
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,7 @@ from proxy_trainer.protocol import TrialFailed
 from proxy_trainer.provenance import code_version
 from proxy_trainer.training import REPORT_EVERY
 from search_space.genome import Genome
-from search_space.trial import Assignment, FailureKind, Measurement
+from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 ONE_BLOCK = "2r* 2r* | 6r:0,1^"
 
@@ -219,3 +222,35 @@ def test_it_measures_what_its_config_says(
     assert last.metrics["AP"] == measurement.metrics["AP"]
     with pytest.raises(ValueError, match="latency_runs=-1"):
         dataclasses.replace(config, latency_runs=-1)
+
+
+class Held:
+    """In a circle, as compiled functions and their detector are."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_failed_trial_held_is_gone_before_the_next(
+    evaluator: ProxyEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its failure is told, the traceback holds all that the training had."""
+    held: list[weakref.ref[Held]] = []
+    there: list[bool] = []
+
+    def train(*_: object) -> Iterator[Progress]:
+        there.extend(each() is not None for each in held)
+        detector = Held()
+        held.append(weakref.ref(detector))
+        yield Progress(step=1, metrics={"loss": 1.0})
+        raise MemoryError
+
+    monkeypatch.setattr("proxy_trainer.evaluator.train", train)
+    gc.disable()
+    try:
+        for number in range(2):
+            with contextlib.suppress(TrialFailed):
+                list(evaluator.evaluate(assignment(number=number)))
+    finally:
+        gc.enable()
+    assert there == [False]

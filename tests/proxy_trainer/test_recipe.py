@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -60,6 +61,17 @@ def test_bad_values_get_one_line(bad: dict[str, Any], expected: str) -> None:
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "field", [f.name for f in dataclasses.fields(Recipe) if isinstance(f.default, float | tuple)]
+)
+def test_every_fraction_is_a_finite_number(field: str, wrong: float) -> None:
+    value = (0.8, wrong) if field == "jitter" else wrong
+    with pytest.raises(ValueError, match=r"^recipe: ") as refusal:
+        Recipe(**{field: value})  # type: ignore[arg-type] # mypy sees one type for all fields
+    assert str(refusal.value) == f"recipe: {field}={value}, expected a finite number"
+
+
 def test_the_last_allowed_values() -> None:
     Recipe(resolution=128, steps=1, batch=1, warmup_steps=0, statistics_batches=0, evaluate_every=1)
     Recipe(jitter=(1.0, 1.0), average=0.0, head_convs=1, head_width=1, evaluation_batch=1, detections=1)
@@ -80,6 +92,8 @@ def changed(value: Any) -> Any:
             return 2 * value
         case float():
             return 1.05 * value or 0.5
+        case "float32":
+            return "bfloat16"
         case tuple():
             return value[0], value[1] + 0.1
         case "float32":

@@ -43,7 +43,24 @@ def test_boxes_sit_on_their_objects(
     found = [ys.min(), xs.min(), ys.max() + 1, xs.max() + 1]
     np.testing.assert_allclose(images.boxes[1][list(images.labels[1]).index(2)], found, atol=1)
     assert images.contents[1].tolist() == [resolution // 2, resolution]
-    assert images.scales[1] == resolution / 80
+    assert images.scales[1].tolist() == [resolution / 80] * 2
+
+
+def test_boxes_follow_the_picture_where_its_height_is_rounded(
+    directory: Directory, instances: dict[str, Any], cache: Path
+) -> None:
+    """427 rows of 640 columns make 85.4 rows of 128: the picture fills 85 of them, and so does a box."""
+    instances["images"] = [{"id": 7, "file_name": "b.png", "height": 427, "width": 640}]
+    instances["annotations"] = [
+        {"id": number, "image_id": 7, "category_id": 17, "bbox": box, "area": 1000, "iscrowd": 0}
+        for number, box in enumerate(([0, 0, 640, 427], [160, 213.5, 320, 213.5]))
+    ]
+    images = open_split(directory(), ALL, "train", 128, cache)
+    assert images.contents.tolist() == [[85, 128]]
+    assert images.scales.tolist() == [[85 / 427, 128 / 640]]
+    np.testing.assert_allclose(
+        images.boxes[0], [[0.0, 0.0, 85.0, 128.0], [42.5, 32.0, 85.0, 96.0]], rtol=1e-6
+    )
 
 
 def test_crowds_are_apart_and_boxes_are_clipped(directory: Directory, cache: Path) -> None:
@@ -90,7 +107,9 @@ def average_precision(images: ImageSet) -> float:
     """AP by pycocotools of detections that are the boxes themselves, taken back from cache pixels."""
     results = []
     for row, (boxes, labels) in enumerate(zip(images.boxes, images.labels, strict=True)):
-        for (y1, x1, y2, x2), label in zip((boxes / images.scales[row]).tolist(), labels, strict=True):
+        for (y1, x1, y2, x2), label in zip(
+            (boxes / np.tile(images.scales[row], 2)).tolist(), labels, strict=True
+        ):
             results.append(
                 {
                     "image_id": int(images.image_ids[row]),

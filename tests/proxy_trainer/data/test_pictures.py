@@ -102,15 +102,14 @@ def test_boxes_drawn_on_the_stored_pixels_when_the_sizes_say_so(orientation: int
 @pytest.mark.parametrize(
     ("height", "width", "resolution", "expected"),
     [
-        (40, 60, 30, (0.5, 20, 30)),
-        (60, 40, 120, (2.0, 120, 80)),
-        (1, 1000, 100, (0.1, 1, 100)),
-        (7, 7, 7, (1.0, 7, 7)),
+        (40, 60, 30, (20, 30)),
+        (60, 40, 120, (120, 80)),
+        (1, 1000, 100, (1, 100)),
+        (427, 640, 128, (85, 128)),
+        (7, 7, 7, (7, 7)),
     ],
 )
-def test_the_longest_side_fits(
-    height: int, width: int, resolution: int, expected: tuple[float, int, int]
-) -> None:
+def test_the_longest_side_fits(height: int, width: int, resolution: int, expected: tuple[int, int]) -> None:
     assert fitted(height, width, resolution) == expected
 
 
