@@ -1,11 +1,12 @@
 """Trials per hour on two cores, against loops over TF Model Garden's detector: the whole trial, to its AP.
 
-    python -m benchmarks.trials_per_hour --garden PYTHON [--steps 250] [--trials 6]
+    python -m benchmarks.trials_per_hour --garden PYTHON [--steps 250] [--trials 6] [--rounds 3]
 
 The same genomes, images, steps, batch and evaluation set, one way after the other: a campaign with two
 workers; one Model Garden process on both cores; two of them, pinned to one core each. Every process
-warms up with one genome that is not counted; early stopping is off. Model Garden judges by
-pycocotools. Prints a table and writes benchmarks/results/trials_per_hour_STEPS.json.
+warms up with one genome that is not counted; early stopping is off. Model Garden trains in float32 and
+judges by pycocotools. All this in rounds. Prints a table and writes
+benchmarks/results/trials_per_hour_STEPS.json: medians over the rounds, and every trial.
 """
 
 from __future__ import annotations
@@ -164,12 +165,23 @@ def garden(python: str, data: Path, steps: int, shares: list[list[str]]) -> tupl
     return rate, rows
 
 
-def report(name: str, rate: float, ours: float, rows: Rows) -> None:
-    """One line, with medians."""
-    parts = ", ".join(
-        f"{each} {median(row[each] for row in rows):.1f} s" for each in ("start", "steps", "judge")
-    )
-    print(f"{name:<26} {rate:6.1f} trials an hour (ours {ours / rate:.2f} times)   {parts}", flush=True)
+def report(ways: dict[str, list[tuple[float, Rows]]]) -> dict[str, Any]:
+    """A line for each way: medians, and the ratio of ours to it, least to most over the rounds."""
+    facts: dict[str, Any] = {}
+    ours = [rate for rate, _ in next(iter(ways.values()))]
+    for name, rounds in ways.items():
+        rates = [rate for rate, _ in rounds]
+        ratios = [mine / rate for mine, rate in zip(ours, rates, strict=True)]
+        rows = [row for _, found in rounds for row in found]
+        parts = {each: median(row[each] for row in rows) for each in ("start", "steps", "judge")}
+        facts[name] = {"trials_an_hour": rates, "ratio": median(ratios), **parts, "rows": rows}
+        print(
+            f"{name:<26} {median(rates):6.1f} trials an hour [{min(rates):.1f}, {max(rates):.1f}]   "
+            f"ours {median(ratios):.2f} times [{min(ratios):.2f}, {max(ratios):.2f}]   "
+            + ", ".join(f"{each} {seconds:.1f} s" for each, seconds in parts.items()),
+            flush=True,
+        )
+    return facts
 
 
 def main() -> None:
@@ -178,24 +190,26 @@ def main() -> None:
     parser.add_argument("--garden", required=True, help="Python of TF Model Garden's environment")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--trials", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     genomes = texts(options.trials + WORKERS)[WORKERS:]
-    shares = {
+    loops = {
         "Model Garden, one process": [genomes],
         "Model Garden, two pinned": [genomes[::2], genomes[1::2]],
     }
-    ways: dict[str, Any] = {}
+    ways: dict[str, list[tuple[float, Rows]]] = {name: [] for name in ("campaign, 2 workers", *loops)}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         store_images(root / "data.npz", options.steps, root / "cache")
-        first, rows = ours(options.steps, options.trials, root / "campaigns")
-        ways["campaign, 2 workers"] = {"trials_an_hour": first, "rows": rows}
-        report("campaign, 2 workers", first, first, rows)
-        for name, share in shares.items():
-            rate, rows = garden(options.garden, root / "data.npz", options.steps, share)
-            ways[name] = {"trials_an_hour": rate, "rows": rows}
-            report(name, rate, first, rows)
-    write(f"trials_per_hour_{options.steps}", {"steps": options.steps, "ways": ways})
+        for number in range(options.rounds):
+            ways["campaign, 2 workers"].append(
+                ours(options.steps, options.trials, root / f"campaigns{number}")
+            )
+            for name, shares in loops.items():
+                ways[name].append(garden(options.garden, root / "data.npz", options.steps, shares))
+            print(f"round {number + 1} of {options.rounds}", flush=True)
+            facts = report(ways)
+            write(f"trials_per_hour_{options.steps}", {"steps": options.steps, "ways": facts})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from search_space.scaling import Scaling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Sizes are in pixels of the input, schedules in optimizer steps. The defaults are the shipped proxy.
+    """Sizes are in pixels of the input, schedules in optimizer steps. The defaults are the shipped proxy,
+    but for its `precision` (configs/proxy.yaml), which not every machine is good at.
 
     `clip_ratio`: see clipping.py; `branch_scale`: where the last batch norm scale of a block starts;
     `average`: share of the old weights that a moving average keeps (0: none is kept);
