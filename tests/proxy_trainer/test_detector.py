@@ -210,7 +210,8 @@ def test_predictions(rig: Rig, recipe: Recipe) -> None:
     for image in range(2):
         logits = np.concatenate([each[image].reshape(-1, CLASSES) for each in (five, six)])
         offsets = np.concatenate([each[image].reshape(-1, 4) for each in (box_five, box_six)])
-        decoded = np.asarray(_boxes(tf.constant(blueprint.anchors.boxes), tf.constant(offsets)))
+        boundless = np.asarray(_boxes(tf.constant(blueprint.anchors.boxes), tf.constant(offsets)))
+        decoded = np.clip(boundless, 0, recipe.resolution)  # before suppression, as in Model Garden
         wanted = suppressed(decoded, 1 / (1 + np.exp(-logits.astype(np.float64))), recipe)
         count = int(valid[image])
         assert count == len(wanted) > 5

@@ -74,7 +74,7 @@ def test_a_whole_detector(name: str) -> None:
     assert at == len(found)
 
 
-@pytest.mark.parametrize("name", ["spinenet-49", "spinenet-mobile-49", "fpn"])
+@pytest.mark.parametrize("name", ["spinenet-49", "spinenet-mobile-49"])
 def test_a_whole_detector_in_bfloat16(name: str) -> None:
     """Near the same as in float32: bfloat16 keeps 8 bits, a map is off by some 0.4 % after an operation."""
     whole = plan(name)
