@@ -78,7 +78,9 @@ def keras_steps(genome: Genome, *, xla: bool) -> Iterator[None]:
     images = np.random.default_rng(0).normal(size=(recipe.batch, 128, 128, 3)).astype(np.float32)
     wanted = np.full((recipe.batch, anchors, 5), -1, np.float32)
     times: list[float] = []
-    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: times.append(time.perf_counter()))
+    callback = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_, **__: times.append(time.perf_counter())
+    )
     repeated = np.tile(images, (STEPS + 1, 1, 1, 1)), np.tile(wanted, (STEPS + 1, 1, 1))
     model.fit(*repeated, batch_size=recipe.batch, shuffle=False, verbose=0, callbacks=[callback])
     yield from replayed(times)
@@ -187,13 +189,13 @@ def main() -> None:
             f"step {step[0]:.3f} s [{step[1]:.3f}, {step[2]:.3f}]",
             flush=True,
         )
-    facts = {
-        "cores": options.cores,
-        "genomes": options.genomes,
-        "xla_genomes": options.xla_genomes,
-        "rows": rows,
-    }
-    write(f"start_and_step_{options.cores}", facts)
+        facts = {
+            "cores": options.cores,
+            "genomes": options.genomes,
+            "xla_genomes": options.xla_genomes,
+            "rows": rows,
+        }
+        write(f"start_and_step_{options.cores}", facts)
 
 
 if __name__ == "__main__":
