@@ -141,6 +141,15 @@ def test_moving_statistics(rig: Rig, plain: Recipe) -> None:
     np.testing.assert_allclose(detector.statistics, 0.99 * before + 0.01 * moments, rtol=1e-5, atol=1e-6)
 
 
+def test_a_step_is_of_the_recipes_precision_and_weights_are_exact(rig: Rig, plain: Recipe) -> None:
+    exact, rough = (
+        rig.change(dataclasses.replace(plain, precision=each)) for each in ("float32", "bfloat16")
+    )
+    assert rough.dtype == np.float32
+    error = np.linalg.norm(rough - exact) / np.linalg.norm(exact)
+    assert 1e-6 < error < 0.2, "rounded otherwise, to the same end"
+
+
 def test_seeds_start_apart(plain: Recipe) -> None:
     blueprint = Blueprint.of(GENOME, plain, CLASSES)
     first, again, second = (Detector(blueprint, plain, CLASSES, seed).weights for seed in (0, 0, 1))
