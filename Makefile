@@ -31,7 +31,7 @@ search: $(STAMP)
 		$(BIN)/nas export $(CAMPAIGN) --out $(FOLDER)/export && touch $(FOLDER)/.exported; }
 
 test: lint
-	@$(BIN)/pytest -q -n 2 --dist loadfile
+	@$(BIN)/pytest -q -n 3 --dist loadfile
 
 test-full: lint
 	@$(BIN)/python tests/full_report.py docs/test-report.md

@@ -49,9 +49,10 @@ class KerasOps:
     def excite(self, name: str, x: Any, squeezed: int) -> Any:
         raise NotImplementedError(name)
 
-    def norm(self, name: str, x: Any) -> Any:
+    def norm(self, name: str, x: Any, *, activated: bool = False) -> Any:
         words = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
-        return self._layer(name, layers.BatchNormalization, **words)(x)
+        y = self._layer(name, layers.BatchNormalization, **words)(x)
+        return self.activate(y) if activated else y
 
     def activate(self, x: Any) -> Any:
         return layers.Activation("relu")(x)
@@ -90,6 +91,6 @@ def keras_loss(recipe: Recipe, classes: int) -> Any:
     def loss(wanted: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
         labels = tf.cast(wanted[:, :, 0], tf.int32)
         logits, offsets = found[:, :, :classes], found[:, :, classes:]
-        return detection_loss(logits, offsets, labels, wanted[:, :, 1:], recipe)
+        return detection_loss(logits, offsets, labels, wanted[:, :, 1:], recipe).value
 
     return loss

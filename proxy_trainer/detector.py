@@ -130,7 +130,10 @@ class Detector:
         )
         heads = forwards.outputs
         loss = detection_loss(*self._joined(heads), classes, targets, self._recipe)
-        gradient = forwards.gradient(zip(heads, tf.gradients(loss, list(heads)), strict=True))
+        by_heads = [*self._parted(loss.by_logits), *self._parted(loss.by_offsets)]
+        gradient = forwards.gradient(
+            (head, tf.reshape(by_head, sizes(head))) for head, by_head in zip(heads, by_heads, strict=True)
+        )
         gradient = self._clip(gradient + self._decay * weights, weights)
         # momentum = recipe.momentum * momentum + gradient; weights -= rate * momentum; in one pass.
         tf.raw_ops.ResourceApplyMomentum(
@@ -144,7 +147,7 @@ class Detector:
             weights = self._weights.read_value()
             self._average.assign(average * self._average + (1.0 - average) * weights)
         self._statistics.assign(NORM_MOMENTUM * self._statistics + (1.0 - NORM_MOMENTUM) * forwards.moments)
-        return loss
+        return loss.value
 
     def _moments(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return self._forward((weights, self._statistics), images, training=True)[1]
@@ -183,11 +186,21 @@ class Detector:
         """Logits [B, A, K] and offsets [B, A, 4] of all levels."""
         half = len(heads) // 2
         # Static numbers, so that the batch's size alone may be unknown.
-        levels = self._blueprint.anchors.levels
-        counts = [int((levels == level).sum()) for level in self._blueprint.plan.outputs]
+        counts = self._counts
         logits = [tf.reshape(x, [-1, n, self._classes]) for x, n in zip(heads[:half], counts, strict=True)]
         offsets = [tf.reshape(x, [-1, n, 4]) for x, n in zip(heads[half:], counts, strict=True)]
         return tf.concat(logits, axis=1), tf.concat(offsets, axis=1)
+
+    def _parted(self, of_anchors: tf.Tensor) -> list[tf.Tensor]:
+        """What belongs to all anchors [B, A, n], by level."""
+        parts: list[tf.Tensor] = tf.split(of_anchors, self._counts, axis=1)
+        return parts
+
+    @property
+    def _counts(self) -> list[int]:
+        """How many anchors each level has."""
+        levels = self._blueprint.anchors.levels
+        return [int((levels == level).sum()) for level in self._blueprint.plan.outputs]
 
 
 def _boxes(anchors: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:

@@ -50,6 +50,12 @@ def interval(statistic: Callable[[NDArray[np.intp]], float], genomes: int) -> tu
     return float(low), float(high)
 
 
+def mean(values: list[float]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    found = [value for value in values if math.isfinite(value)]
+    return float(np.mean(found)) if found else math.nan
+
+
 def variances(table: Floats) -> tuple[float, float]:
     """Of values [genomes, seeds]: variance between genomes, less the seeds' part in it, and between seeds.
 

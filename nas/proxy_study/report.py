@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,8 @@ from rich.table import Table
 
 from nas.proxy_study.config import REFERENCE
 from nas.proxy_study.genomes import features
-from nas.proxy_study.ranks import Floats, better_half, bits, interval, partial_tau, tau, variances
+from nas.proxy_study.ranks import Floats, better_half, bits, interval, mean, partial_tau, tau, variances
+from nas.proxy_study.rungs import print_rungs, rung_facts
 from search_space.genome import Genome
 
 FAILED: Final = 0.0
@@ -30,6 +31,8 @@ class ArmTable:
 
     values: Floats
     core_seconds: Floats
+    rungs: Mapping[int, Floats] = field(default_factory=dict)
+    """By step: the values that were told on the way; NaN where none was."""
 
     @property
     def failures(self) -> int:
@@ -41,6 +44,11 @@ class ArmTable:
         """The values with failures as the worst."""
         return np.nan_to_num(self.values, nan=FAILED)
 
+    def of(self, rows: Any) -> ArmTable:
+        """Of some genomes."""
+        rungs = {step: values[rows] for step, values in self.rungs.items()}
+        return ArmTable(self.values[rows], self.core_seconds[rows], rungs)
+
 
 def study_facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, Any]:
     """Everything as JSON-ready facts, of the arms that are complete; the reference must be.
@@ -49,7 +57,7 @@ def study_facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[
     """
     known = ~np.isnan(tables[REFERENCE].values).all(axis=1)
     rows = np.flatnonzero(known)
-    kept = {name: ArmTable(table.values[rows], table.core_seconds[rows]) for name, table in tables.items()}
+    kept = {name: table.of(rows) for name, table in tables.items()}
     return _facts(tuple(texts[row] for row in rows), kept) | {"left_out": int((~known).sum())}
 
 
@@ -77,10 +85,15 @@ def _facts(texts: tuple[str, ...], tables: Mapping[str, ArmTable]) -> dict[str, 
                 "core_seconds": float(np.nanmean(table.core_seconds)),
                 **_tau_facts(table.ranked, truth),
                 "better_half": _tau(table.ranked, truth, better_half(truth)),
-                "partial": _mean([partial_tau(column, truth, given) for column in table.ranked.T]),
-                "tau_with_depth": _mean([tau(column, known["depth"]) for column in table.ranked.T]),
+                "partial": mean([partial_tau(column, truth, given) for column in table.ranked.T]),
+                "tau_with_depth": mean([tau(column, known["depth"]) for column in table.ranked.T]),
                 **_variances(table.ranked),
                 "bits_per_core_hour": _information(table, truth),
+                "rungs": rung_facts(
+                    {step: np.nan_to_num(each, nan=FAILED) for step, each in table.rungs.items()},
+                    table.ranked,
+                    truth,
+                ),
             }
             for name, table in tables.items()
             if name != REFERENCE
@@ -102,6 +115,7 @@ def print_study(console: Console, name: str, facts: dict[str, Any]) -> None:
     )
     alone = ", ".join(f"{word} {_number(each['tau'])}" for word, each in facts["alone"].items())
     console.print(f"tau to the reference without any training: {alone}")
+    print_rungs(console, facts["candidates"])
     if facts["left_out"]:
         console.print(f"left out: {facts['left_out']} genomes of which no reference training finished")
     if facts["untrained"]:
@@ -140,7 +154,7 @@ def _table(candidates: list[dict[str, Any]]) -> Table:
 
 def _tau(values: Floats, truth: Floats, rows: Any = slice(None)) -> float:
     """Of one trial: the mean over seeds of each seed's tau."""
-    return _mean([tau(column[rows], truth[rows]) for column in values.T])
+    return mean([tau(column[rows], truth[rows]) for column in values.T])
 
 
 def _tau_facts(values: Floats, truth: Floats) -> dict[str, Any]:
@@ -172,11 +186,6 @@ def _core_hours(table: ArmTable) -> float:
 def _information(table: ArmTable, truth: Floats) -> float:
     hours = float(np.nanmean(table.core_seconds)) / 3600
     return bits(_tau(table.ranked, truth)) / hours
-
-
-def _mean(values: list[float]) -> float:
-    found = [value for value in values if math.isfinite(value)]
-    return float(np.mean(found)) if found else math.nan
 
 
 def _number(value: float, digits: int = 2) -> str:

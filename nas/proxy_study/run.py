@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,10 @@ from nas.errors import Refusal
 from nas.folder import FolderError
 from nas.launch import create, same
 from nas.proxy_study.config import REFERENCE, StudyConfig
+from nas.proxy_study.ranks import Floats
 from nas.proxy_study.report import ArmTable
 from nas.runners.options import SerialOptions
-from results_db.records import ENDED, TrialStatus
+from results_db.records import ENDED, MetricRecord, TrialStatus
 from results_db.store import Store
 
 CPU_SECONDS: Final = "seconds_cpu"
@@ -86,9 +87,19 @@ def _table(study: StudyConfig, name: str, root: Path) -> ArmTable:
             values[at] = metrics.get(study.metric, np.nan)
             if on_cpu and CPU_SECONDS in metrics:
                 core_seconds[at] = metrics[CPU_SECONDS]
+        rungs = _rungs(store.intermediate(config.name, study.metric), shape)
     missing = np.flatnonzero(np.isnan(values)) + 1
     if undefined := sorted(set(missing.tolist()) - set(failed)):
         raise Refusal(
             f"{config.name!r} trial {undefined[0]}: finished without {study.metric}; rank by another metric"
         )
-    return ArmTable(values.T, core_seconds.T)
+    return ArmTable(values.T, core_seconds.T, rungs)
+
+
+def _rungs(metrics: Iterable[MetricRecord], shape: tuple[int, int]) -> dict[int, Floats]:
+    """By step, the values [genomes, seeds] there; of a trial that was tried again, the last ones."""
+    found: dict[int, Floats] = {}
+    for metric in metrics:
+        there = found.setdefault(metric.step, np.full(shape, np.nan))
+        there[np.unravel_index(metric.number - 1, shape)] = metric.value
+    return {step: there.T for step, there in found.items()}

@@ -21,7 +21,7 @@ def unit(ops: Ops[T], name: str, x: T, filters: int, kernel: int, stride: int = 
 
 def active_unit(ops: Ops[T], name: str, x: T, filters: int, kernel: int, stride: int = 1) -> T:
     """Convolution, batch norm and activation."""
-    return ops.activate(unit(ops, name, x, filters, kernel, stride))
+    return ops.norm(f"{name}/norm", ops.conv(f"{name}/conv", x, filters, kernel, stride), activated=True)
 
 
 def block(  # noqa: PLR0913 - a block is told by these five
@@ -53,7 +53,8 @@ def mbconv(ops: Ops[T], name: str, x: T, filters: int, *, stride: int = 1) -> T:
     """
     channels = ops.channels(x)
     y = active_unit(ops, f"{name}/widen", x, EXPANSION * channels, 1)
-    y = ops.activate(ops.norm(f"{name}/depthwise/norm", ops.depthwise(f"{name}/depthwise/conv", y, stride)))
+    y = ops.depthwise(f"{name}/depthwise/conv", y, stride)
+    y = ops.norm(f"{name}/depthwise/norm", y, activated=True)
     y = ops.excite(f"{name}/excitation", y, squeezed_width(channels))
     if stride == 1 and channels == filters:
         return ops.add((unit(ops, f"{name}/narrow", y, filters, 1), x))
@@ -70,15 +71,19 @@ def group(  # noqa: PLR0913 - and a group has repeats besides
     return x
 
 
-def resample(ops: Ops[T], name: str, x: T, reduced: int, filters: int, octaves: int) -> T:
-    """An edge: 1x1 conv to `reduced` channels, `octaves` halvings (negative: doublings), 1x1 to `filters`.
+def reduce(ops: Ops[T], name: str, x: T, reduced: int) -> T:
+    """How an edge begins: a 1x1 conv to `reduced` channels."""
+    return active_unit(ops, f"{name}/reduce", x, reduced, 1)
+
+
+def resample(ops: Ops[T], name: str, x: T, filters: int, octaves: int) -> T:
+    """How a reduced edge goes on: `octaves` halvings (negative: doublings), then a 1x1 conv to `filters`.
 
     The first halving is a 3x3/2 conv, further ones are max-pools. No activation at the end: it
     follows the sum of the edges.
     """
-    x = active_unit(ops, f"{name}/reduce", x, reduced, 1)
     if octaves > 0:
-        x = active_unit(ops, f"{name}/down", x, reduced, 3, 2)
+        x = active_unit(ops, f"{name}/down", x, ops.channels(x), 3, 2)
         for _ in range(octaves - 1):
             x = ops.max_pool(x)
     elif octaves < 0:
@@ -90,7 +95,7 @@ def mobile_resample(ops: Ops[T], name: str, x: T, filters: int, octaves: int) ->
     """A mobile network's edge: a depthwise 3x3/2 conv for every halving, or doublings, then a 1x1 conv."""
     for octave in range(octaves):
         down = f"{name}/down{octave}"
-        x = ops.activate(ops.norm(f"{down}/norm", ops.depthwise(f"{down}/conv", x, 2)))
+        x = ops.norm(f"{down}/norm", ops.depthwise(f"{down}/conv", x, 2), activated=True)
     if octaves < 0:
         x = ops.upsample(x, 2**-octaves)
     return unit(ops, f"{name}/expand", x, filters, 1)

@@ -18,7 +18,9 @@ def constant(values: tuple[float, ...], dtype: tf.DType) -> tf.Tensor:
     kept: list[dict[tuple[object, ...], tf.Tensor]] = graph.get_collection_ref(_KEPT)
     if not kept:
         kept.append({})
-    if (key := (values, dtype.name)) not in kept[0]:
+    found = kept[0].get(key := (values, dtype.name))
+    # A graph within a graph begins with the collections of the outer one.
+    if found is None or found.graph is not graph:
         with tf.control_dependencies(None):
-            kept[0][key] = tf.constant(values, dtype)
-    return kept[0][key]
+            found = kept[0][key] = tf.constant(values, dtype)
+    return found

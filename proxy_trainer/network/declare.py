@@ -102,7 +102,7 @@ class ShapeOps:
         self._declare(f"{name}/bias", (filters,), 0.0)
         return self.conv(name, x, filters, kernel, stride)
 
-    def norm(self, name: str, x: Shape) -> Shape:
+    def norm(self, name: str, x: Shape, *, activated: bool = False) -> Shape:  # noqa: ARG002 - of no weight
         for weight, start in (("scale", 1.0), ("offset", 0.0)):
             self._declare(f"{name}/{weight}", (x.channels,), start)
         for weight, start in (("mean", 0.0), ("variance", 1.0)):

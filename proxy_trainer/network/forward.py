@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import tensorflow as tf
 
 from proxy_trainer.network.constants import constant
 from proxy_trainer.network.declare import Weight
+from proxy_trainer.network.fused_norm import has_active_norm
 from proxy_trainer.network.plan import Plan, apply
 from proxy_trainer.network.reshaping import reshaped
+from proxy_trainer.network.siblings import Siblings
 from proxy_trainer.network.tape import Tape
 from proxy_trainer.network.taped_ops import TapedOps
 from proxy_trainer.network.tensor_ops import Activation, TensorOps
@@ -93,9 +96,10 @@ class Pass:
         for _, array in pairs:
             tape.watch(array)
         ops = {step.name: TensorOps(weights.get(step.name, {}), training=True) for step in plan.steps}
-        taped = {name: TapedOps(each, tape) for name, each in ops.items()}
+        taped = {name: TapedOps(each, tape, has_active_norm()) for name, each in ops.items()}
         last = plan.steps[-1].name
-        maps = apply(plan, taped, tf.cast(images, precision))[last]
+        siblings = Siblings.of(plan)
+        maps = apply(plan, taped, tf.cast(images, precision), partial(siblings.begin, taped))[last]
         outputs = tuple(taped[last].cast(each, tf.float32) for each in maps)
         return Pass(outputs, _moments(layout, ops), tape, pairs)
 

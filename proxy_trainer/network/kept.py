@@ -49,8 +49,9 @@ class KeptOps:
     def excite(self, name: str, x: Map, squeezed: int) -> Map:
         return self._reading(x, self.shapes.excite(name, x.shape, squeezed))
 
-    def norm(self, name: str, x: Map) -> Map:
-        return self._reading(x, self.shapes.norm(name, x.shape))
+    def norm(self, name: str, x: Map, *, activated: bool = False) -> Map:
+        y = self._reading(x, self.shapes.norm(name, x.shape))
+        return self.activate(y) if activated else y
 
     def activate(self, x: Map) -> Map:
         return self._new(self.shapes.activate(x.shape), kept=True)

@@ -91,12 +91,13 @@ class OnnxOps:
         gate = self.graph.node("Clip", [self.graph.node("Add", [gate, three]), zero, six])
         return Value(self.graph.node("Mul", [x.name, self.graph.node("Mul", [gate, sixth])]), shape)
 
-    def norm(self, name: str, x: Value) -> Value:
+    def norm(self, name: str, x: Value, *, activated: bool = False) -> Value:
         parts = [self._weight(f"{name}/{part}") for part in ("scale", "offset", "mean", "variance")]
-        return Value(
+        y = Value(
             self.graph.node("BatchNormalization", [x.name, *parts], epsilon=NORM_EPSILON),
             self.shapes.norm(name, x.shape),
         )
+        return self.activate(y) if activated else y
 
     def activate(self, x: Value) -> Value:
         return Value(self.graph.node("Relu", [x.name]), x.shape)

@@ -61,8 +61,10 @@ class Ops(Protocol[T]):
         """Squeeze and excitation: mean, 1x1 to `squeezed`, ReLU, 1x1 back, hard sigmoid, times x."""
         ...
 
-    def norm(self, name: str, x: T) -> T:
-        """Batch normalisation over images and positions, with a scale and an offset."""
+    def norm(self, name: str, x: T, *, activated: bool = False) -> T:
+        """Batch normalisation over images and positions, with a scale and an offset; then the activation,
+        if `activated`.
+        """
         ...
 
     def activate(self, x: T) -> T: ...

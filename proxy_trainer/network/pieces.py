@@ -7,11 +7,11 @@ It is a plain value: equal pieces on equal inputs compute the same, whatever gen
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar, assert_never
 
-from proxy_trainer.network.blocks import active_unit, group, mobile_resample, resample
+from proxy_trainer.network.blocks import active_unit, group, mobile_resample, reduce, resample
 from proxy_trainer.network.ops import FAN_IN, Normal, Ops
 from search_space.genome import BlockKind
 from search_space.scaling import STEM_CONV_WIDTH
@@ -129,8 +129,13 @@ Piece = (
 )
 
 
-def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
-    """Apply a piece. All pieces return one tensor, but for the heads: class logits, then boxes, by level."""
+def run(
+    piece: Piece, ops: Ops[T], inputs: Sequence[T], begun: Mapping[int, T] | None = None
+) -> tuple[T, ...]:
+    """Apply a piece. All pieces return one tensor, but for the heads: class logits, then boxes, by level.
+
+    `begun` has the reduced maps of a node's edges, by the edge's number, where they are there already.
+    """
     match piece:
         case StemInput():
             return (ops.max_pool(active_unit(ops, "conv", inputs[0], STEM_CONV_WIDTH, 7, 2)),)
@@ -149,7 +154,7 @@ def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
                 ),
             )
         case Node():
-            return (_node(piece, ops, inputs),)
+            return (_node(piece, ops, inputs, begun or {}),)
         case Endpoint():
             return (active_unit(ops, "endpoint", inputs[0], piece.filters, 1),)
         case PyramidConv():
@@ -167,13 +172,15 @@ def run(piece: Piece, ops: Ops[T], inputs: Sequence[T]) -> tuple[T, ...]:
             assert_never(piece)
 
 
-def _node(piece: Node, ops: Ops[T], inputs: Sequence[T]) -> T:
-    edges = [
-        resample(ops, f"edge{index}", inputs[index], edge.reduced, piece.filters, edge.octaves)
-        if isinstance(edge, Edge)
-        else mobile_resample(ops, f"edge{index}", inputs[index], piece.filters, edge.octaves)
-        for index, edge in enumerate(piece.edges)
-    ]
+def _node(piece: Node, ops: Ops[T], inputs: Sequence[T], begun: Mapping[int, T]) -> T:
+    edges = []
+    for index, edge in enumerate(piece.edges):
+        name, x = f"edge{index}", inputs[index]
+        if isinstance(edge, MobileEdge):
+            edges.append(mobile_resample(ops, name, x, piece.filters, edge.octaves))
+        else:
+            x = begun[index] if index in begun else reduce(ops, name, x, edge.reduced)
+            edges.append(resample(ops, name, x, piece.filters, edge.octaves))
     fused = ops.activate(ops.add((*edges, *inputs[len(edges) :])))
     return group(ops, fused, piece.kind, piece.width, piece.repeats)
 
@@ -188,6 +195,6 @@ def _tower(
     for level, x in zip(piece.levels, inputs, strict=True):
         for index in range(piece.convs):
             x = conv(f"{name}/conv{index}", x, piece.width, tower)
-            x = ops.activate(ops.norm(f"{name}/conv{index}/norm{level}", x))
+            x = ops.norm(f"{name}/conv{index}/norm{level}", x, activated=True)
         found.append(conv(f"{name}/predict", x, filters, predictor, bias))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +24,9 @@ from search_space.graph import GraphNode, resolve
 from search_space.scaling import STEM_CONV_WIDTH, Scaling
 
 T = TypeVar("T")
+
+EdgeName = tuple[str, int]
+"""The name of the step that an edge leads to, and which of its edges it is."""
 
 IMAGES = "images"
 """The name of the network's input: float images, normalised, [batch, height, width, 3]."""
@@ -113,10 +116,20 @@ def _edge(genome: Genome, parent: int, node: GraphNode, scaling: Scaling) -> Edg
     return Edge(reduced=scaling.reduced_width(genome.level(parent)), octaves=octaves)
 
 
-def apply(plan: Plan, ops_of: Mapping[str, Ops[T]], images: T) -> dict[str, tuple[T, ...]]:
+Begin = Callable[[str, T], Mapping[EdgeName, T]]
+"""Given a step's name and output: the reduced maps of the edges that leave it, or of some of them."""
+
+
+def apply(
+    plan: Plan, ops_of: Mapping[str, Ops[T]], images: T, begin: Begin[T] | None = None
+) -> dict[str, tuple[T, ...]]:
     """Run a plan; `ops_of` gives each step the operations bound to its weights. Outputs by step name."""
     values: dict[str, tuple[T, ...]] = {IMAGES: (images,)}
+    begun: dict[EdgeName, T] = {}
     for step in plan.steps:
         inputs = [values[name][0] for name in step.inputs]
-        values[step.name] = run(step.piece, ops_of[step.name], inputs)
+        own = {index: begun[step.name, index] for index in (0, 1) if (step.name, index) in begun}
+        values[step.name] = run(step.piece, ops_of[step.name], inputs, own)
+        if begin is not None:
+            begun |= begin(step.name, values[step.name][0])
     return values

@@ -6,7 +6,7 @@ of tensors whose shape is known. Tracing them is most of a genome's start, runni
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import tensorflow as tf
@@ -33,6 +33,28 @@ class Tape:
         self.watch(y)
         self._back.append((y, back))
         return y
+
+    def join(self, xs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """One tensor of several, along the last axis."""
+
+        def back(above: tf.Tensor) -> None:
+            for x, gradient in zip(xs, tf.split(above, len(xs), axis=-1), strict=True):
+                self.pass_on(x, gradient)
+
+        return self.record(tf.concat(list(xs), axis=-1), back)
+
+    def part(self, x: tf.Tensor, count: int) -> list[tf.Tensor]:
+        """So many equal tensors of one, along the last axis. Raises KeyError where one is not used."""
+        parts: list[tf.Tensor] = tf.split(x, count, axis=-1)
+
+        # The tape runs backwards: what was recorded first comes last, when all parts have their gradients.
+        self.record(
+            parts[0],
+            lambda _: self.pass_on(x, tf.concat([self.gradient(part) for part in parts], axis=-1)),
+        )
+        for part in parts[1:]:
+            self.watch(part)
+        return parts
 
     def pass_on(self, x: tf.Tensor, gradient: tf.Tensor) -> None:
         """One of the gradients by `x`, which are added up."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import tensorflow as tf
 
 from proxy_trainer.network.constants import constant
+from proxy_trainer.network.fused_norm import CHANNELS, active_norm
 from proxy_trainer.network.ops import NORM_EPSILON, Normal
 from proxy_trainer.network.reshaping import reshaped, sizes
 from proxy_trainer.network.tape import Tape
@@ -24,6 +25,8 @@ class TapedOps:
 
     ops: TensorOps
     tape: Tape
+    fused: bool = False
+    """Whether batch norm and ReLU may be one operation (fused_norm.py)."""
 
     def conv(self, name: str, x: tf.Tensor, filters: int, kernel: int, stride: int = 1) -> tf.Tensor:
         weights = self.ops.weights[f"{name}/kernel"]
@@ -42,19 +45,16 @@ class TapedOps:
         return self.ops.channels(x)
 
     def depthwise(self, name: str, x: tf.Tensor, stride: int = 1) -> tf.Tensor:
-        return self._by_tensorflow(
-            self.ops.depthwise(name, x, stride), [x, self.ops.weights[f"{name}/kernel"]]
-        )
+        return self._by_tensorflow(x, [f"{name}/kernel"], lambda ops, x: ops.depthwise(name, x, stride))
 
     def separable(self, name: str, x: tf.Tensor, filters: int, init: Normal, bias: float = 0.0) -> tf.Tensor:
-        names = ("depthwise/kernel", "pointwise/kernel", "bias")
-        weights = [self.ops.weights[f"{name}/{each}"] for each in names]
-        return self._by_tensorflow(self.ops.separable(name, x, filters, init, bias), [x, *weights])
+        names = [f"{name}/{each}" for each in ("depthwise/kernel", "pointwise/kernel", "bias")]
+        return self._by_tensorflow(x, names, lambda ops, x: ops.separable(name, x, filters, init, bias))
 
     def excite(self, name: str, x: tf.Tensor, squeezed: int) -> tf.Tensor:
-        names = ("squeeze/kernel", "squeeze/bias", "excite/kernel", "excite/bias")
-        weights = [self.ops.weights[f"{name}/{each}"] for each in names]
-        return self._by_tensorflow(self.ops.excite(name, x, squeezed), [x, *weights])
+        parts = ("squeeze/kernel", "squeeze/bias", "excite/kernel", "excite/bias")
+        names = [f"{name}/{each}" for each in parts]
+        return self._by_tensorflow(x, names, lambda ops, x: ops.excite(name, x, squeezed))
 
     def cast(self, x: tf.Tensor, to: tf.DType) -> tf.Tensor:
         """The same numbers, of another precision."""
@@ -62,25 +62,38 @@ class TapedOps:
             return x
         return self.tape.record(tf.cast(x, to), lambda above: self._pass_on((x, tf.cast(above, x.dtype))))
 
-    def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
+    def norm(self, name: str, x: tf.Tensor, *, activated: bool = False) -> tf.Tensor:
         if x.dtype != tf.float32 and self.channels(x) % LANES:
-            return self.cast(self.norm(name, self.cast(x, tf.float32)), x.dtype)
-        scale, offset = (self.ops.weights[f"{name}/{each}"] for each in ("scale", "offset"))
-        y = self.ops.norm(name, x)
+            return self.cast(self.norm(name, self.cast(x, tf.float32), activated=activated), x.dtype)
+        fused = activated and self.fused and self.ops.activation == "relu"
+        fused = fused and self.channels(x) % CHANNELS == 0
+        y = self._fused_norm(name, x) if fused else self.ops.norm(name, x)
+        scale, offset = self._scale_and_offset(name)
         reserved = {f"reserve_space_{number}": each for number, each in enumerate(y.op.outputs[3:], start=1)}
 
         def back(above: tf.Tensor) -> None:
+            if fused:
+                above = tf.raw_ops.ReluGrad(gradients=above, features=y)
             by_x, by_scale, by_offset, *_ = tf.raw_ops.FusedBatchNormGradV3(
                 y_backprop=above, x=x, scale=scale, epsilon=NORM_EPSILON, **reserved
             )
             self._pass_on((x, by_x), (scale, by_scale), (offset, by_offset))
 
-        return self.tape.record(y, back)
+        self.tape.record(y, back)
+        return self.activate(y) if activated and not fused else y
+
+    def _fused_norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        y, mean, variance = active_norm(x, *self._scale_and_offset(name))
+        self.ops.batch_moments |= {f"{name}/mean": mean, f"{name}/variance": variance}
+        return y
+
+    def _scale_and_offset(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.ops.weights[f"{name}/scale"], self.ops.weights[f"{name}/offset"]
 
     def activate(self, x: tf.Tensor) -> tf.Tensor:
-        y = self.ops.activate(x)
         if self.ops.activation != "relu":
-            return self._by_tensorflow(y, [x])
+            return self._by_tensorflow(x, [], lambda ops, x: ops.activate(x))
+        y = self.ops.activate(x)
         return self.tape.record(
             y, lambda above: self._pass_on((x, tf.raw_ops.ReluGrad(gradients=above, features=y)))
         )
@@ -144,8 +157,17 @@ class TapedOps:
         by_kernel = tf.raw_ops.MatMul(a=reshaped(x, (-1, channels)), b=rows, transpose_a=True)
         self._pass_on((kernel, by_kernel))  # who wants it makes it flat, whatever its shape
 
-    def _by_tensorflow(self, y: tf.Tensor, xs: Sequence[tf.Tensor]) -> tf.Tensor:
-        def back(above: tf.Tensor) -> None:
-            self._pass_on(*zip(xs, tf.gradients(y, list(xs), above), strict=True))
-
-        return self.tape.record(y, back)
+    def _by_tensorflow(
+        self, x: tf.Tensor, names: Sequence[str], compute: Callable[[TensorOps, tf.Tensor], tf.Tensor]
+    ) -> tf.Tensor:
+        weights = [self.ops.weights[name] for name in names]
+        # tf.gradients looks for ways from y to these: without the identities, through the whole network.
+        inner = [tf.identity(each) for each in (x, *weights)]
+        ops = TensorOps(
+            dict(zip(names, inner[1:], strict=True)), training=True, activation=self.ops.activation
+        )
+        y = compute(ops, inner[0])
+        return self.tape.record(
+            y,
+            lambda above: self._pass_on(*zip((x, *weights), tf.gradients(y, inner, above), strict=True)),
+        )

@@ -73,7 +73,11 @@ class TensorOps:
         y: tf.Tensor = x * (tf.nn.relu6(gate + 3.0) * SIXTH)
         return y
 
-    def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
+    def norm(self, name: str, x: tf.Tensor, *, activated: bool = False) -> tf.Tensor:
+        y = self._norm(name, x)
+        return self.activate(y) if activated else y
+
+    def _norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
         get = self.weights
         scale, offset = get[f"{name}/scale"], get[f"{name}/offset"]
         y: tf.Tensor

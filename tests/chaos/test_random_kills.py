@@ -65,7 +65,10 @@ def test_a_driver_killed_at_random_moments(
 ) -> None:
     """Now and then while it starts, most times while trials run."""
     trials, rng = 12 * cycles, random.Random(cycles)
-    for _ in range(cycles):
+    reserved, finished, cycle = 0, 0, 0
+    # On a busy machine the last strike may find none running: then there are some more.
+    while cycle < cycles or (not finished < reserved and cycle < 2 * cycles):
+        cycle += 1
         process = start(database, trials=trials)
         if rng.random() < 0.9:
             assert process.stdout is not None
@@ -74,7 +77,7 @@ def test_a_driver_killed_at_random_moments(
         else:
             time.sleep(rng.uniform(0, 1.5))
         strike(process)
-    reserved, finished = progress(database)
+        reserved, finished = progress(database)
     output, errors = start(database, trials=trials).communicate()
     assert (output, errors) == ("running\n", "")
     sound(database, trials)

@@ -112,7 +112,10 @@ class MadeInTurn:
                 case "exit":
                     os._exit(9)
                 case "slow":
-                    time.sleep(8)
+                    began = time.monotonic()
+                    while not (self.scripted.places / "made-3").exists() and time.monotonic() < began + 60:
+                        time.sleep(0.1)
+                    time.sleep(2)  # until that one has come to nothing
             return self.scripted
         raise AssertionError
 

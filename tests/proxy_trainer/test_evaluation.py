@@ -32,9 +32,9 @@ class Recording(TensorOps):
 
     inputs: dict[str, list[NDArray[Any]]] = field(default_factory=lambda: defaultdict(list))
 
-    def norm(self, name: str, x: tf.Tensor) -> tf.Tensor:
+    def norm(self, name: str, x: tf.Tensor, *, activated: bool = False) -> tf.Tensor:
         self.inputs[name].append(np.asarray(x, np.float64))
-        return TensorOps.norm(self, name, x)
+        return TensorOps.norm(self, name, x, activated=activated)
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,9 @@ def test_a_study_runs_goes_on_and_reports(nas: Nas, tmp_path: Path) -> None:
     (short,) = facts["candidates"]
     assert (facts["genomes"], facts["reference"]["seeds"], short["seeds"]) == (4, 2, 1)
     assert short["core_seconds"] > 0
+    # What is made up on the way is a share of the end.
+    assert [(each["step"], each["tau_to_end"]) for each in short["rungs"]] == [(1, 1.0), (2, 1.0)]
+    assert [each["tau"] for each in short["rungs"]] == [short["tau"]] * 2
     # Every arm trained the same genomes, and each is a campaign that can be looked at.
     rows = json.loads(nas("top", "tiny.short", "--json").out)
     assert {row["genome"] for row in rows} == set(load(config).texts())
@@ -207,6 +210,29 @@ def test_reports_of_known_arms() -> None:
     assert facts["reference"]["ceiling"] > 0.8
     assert facts["reference"]["hours"] == pytest.approx(23 * 4 * 400 / 3600)
     assert set(facts["alone"]) == {"log_flops", "log_parameters", "depth"}
+
+
+def test_a_look_at_each_step_is_held_against_the_end() -> None:
+    rng = np.random.default_rng(3)
+    space = space_by_name("spinenet-49")
+    texts = tuple(space.sample(rng).to_text() for _ in range(12))
+    truth = rng.normal(0.2, 0.05, (12, 1))
+    end = rng.permuted(truth, axis=0)
+    there = {100: end + 0.001, 50: -end}
+    there[100][0] = math.nan  # failed before: worst, as at the end
+    end[0] = math.nan
+    early = ArmTable(end, np.full(end.shape, 9.0), there)
+    facts = study_facts(texts, {REFERENCE: table(truth, 400.0), "early": early}) | {"untrained": []}
+    first, second = facts["candidates"][0]["rungs"]
+    assert (first["step"], second["step"]) == (50, 100)
+    assert second["tau_to_end"] == pytest.approx(1)
+    assert first["tau_to_end"] < 0
+    assert second["tau"] == pytest.approx(facts["candidates"][0]["tau"])
+    console = Console(width=80, file=io.StringIO())
+    print_study(console, "tiny", facts)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined] # it is a StringIO
+    [no, yes] = [line.split() for line in lines if line.split()[1:2] in (["50"], ["100"])]
+    assert (no[-1], yes[-1]) == ("no", "yes")
 
 
 def test_a_report_can_be_read_in_80_columns() -> None:

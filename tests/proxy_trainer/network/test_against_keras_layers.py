@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from proxy_trainer.network.blocks import group, resample
+from proxy_trainer.network.blocks import group, reduce, resample
 from proxy_trainer.network.declare import Declaration, Shape, ShapeOps, declare
 from proxy_trainer.network.forward import forward
 from proxy_trainer.network.plan import backbone_plan
@@ -141,10 +141,10 @@ def test_a_block_group(
 def test_a_resampling_edge(octaves: int, training: bool) -> None:
     x = images(2, 16, 10)
     shapes = ShapeOps("step")
-    out = resample(shapes, "edge0", Shape(16, 16, 10), 5, 7, octaves)
+    out = resample(shapes, "edge0", reduce(shapes, "edge0", Shape(16, 16, 10), 5), 7, octaves)
     arrays = random_weights(shapes.weights, seed=2)
     ops = TensorOps({name: tf.constant(array) for name, array in arrays.items()}, training)
-    ours = resample(ops, "edge0", x, 5, 7, octaves)
+    ours = resample(ops, "edge0", reduce(ops, "edge0", x, 5), 7, octaves)
     theirs = Oracle(arrays, training).edge("edge0", x, 16, 2 ** (4 - octaves))
     assert tuple(ours.shape[1:]) == (out.height, out.width, out.channels)
     agree(ours, theirs)
