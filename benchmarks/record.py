@@ -24,6 +24,14 @@ def write(name: str, facts: Mapping[str, Any]) -> None:
     (RESULTS / f"{name}.json").write_text(text + "\n")
 
 
+def read(name: str) -> dict[str, Any]:
+    """What benchmarks/results/NAME.json says. Raises SystemExit when it is of another machine."""
+    facts: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    if facts["machine"] != machine():
+        raise SystemExit(f"{name}.json is of another machine ({facts['machine']}, this one {machine()})")
+    return facts
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,13 +1,15 @@
 """Time from a genome never seen to its first finished optimizer step, and of a steady step, in a warm worker.
 
     python -m benchmarks.start_and_step [--garden PYTHON] [--genomes 10] [--xla-genomes 3] [--cores 1]
+        [--only XLA]
 
 One process a way, one after the other, pinned: each trains one genome to warm up, then the same unseen
 ones. Ways: the proxy trainer, in float32 and in bfloat16; the same network of Keras's own layers, compile
 and fit, and, where the environment of docs/model_garden.md is at hand, TF Model Garden's RetinaNet in a
 tf.function, both in float32, without XLA and with it (which takes a minute a genome, so that there are
-fewer). All but ours with TensorFlow as it comes, Grappler included. Prints a table and writes
-benchmarks/results/start_and_step_CORES.json: medians over genomes, least and most.
+fewer). All but ours with TensorFlow as it comes, Grappler included. --only: ours and the ways with this
+in their name. Prints a table and writes benchmarks/results/start_and_step_CORES.json (with --only
+start_and_step_CORES_ONLY.json): medians over genomes, least and most, and every genome's.
 """
 
 from __future__ import annotations
@@ -167,6 +169,7 @@ def main() -> None:
     parser.add_argument("--genomes", type=int, default=10)
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--xla-genomes", type=int, default=3, help="0: without XLA")
+    parser.add_argument("--only", help="ways to measure beside ours")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
@@ -175,14 +178,18 @@ def main() -> None:
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[: options.cores]))
     others = THEIRS if options.garden else THEIRS[:1]
     ways = [*OURS, *others, *(f"{each}, XLA" for each in others if options.xla_genomes)]
+    name = f"start_and_step_{options.cores}"
+    if options.only:
+        ways = [way for way in ways if way in OURS or options.only in way]
+        name += f"_{options.only}"
     rows: dict[str, Any] = {}
     for way in ways:
         found = child(way, options, cores)
         rows[way] = {
-            name: [median(values), min(values), max(values)]
-            for name in ("start", "step")
-            for values in [[row[name] for row in found]]
-        }
+            part: [median(values), min(values), max(values)]
+            for part in ("start", "step")
+            for values in [[row[part] for row in found]]
+        } | {"genomes": found}
         start, step = rows[way]["start"], rows[way]["step"]
         print(
             f"{way:<24} start {start[0]:6.1f} s [{start[1]:.1f}, {start[2]:.1f}]   "
@@ -195,7 +202,7 @@ def main() -> None:
             "xla_genomes": options.xla_genomes,
             "rows": rows,
         }
-        write(f"start_and_step_{options.cores}", facts)
+        write(name, facts)
 
 
 if __name__ == "__main__":

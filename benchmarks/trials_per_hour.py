@@ -1,12 +1,13 @@
 """Trials per hour on two cores, against loops over TF Model Garden's detector: the whole trial, to its AP.
 
-    python -m benchmarks.trials_per_hour --garden PYTHON [--steps 250] [--trials 6] [--rounds 3]
+    python -m benchmarks.trials_per_hour --garden PYTHON [--steps 250] [--trials 6] [--rounds 3] [--more]
 
 The same genomes, images, steps, batch and evaluation set, one way after the other: a campaign with two
 workers; one Model Garden process on both cores; two of them, pinned to one core each. Every process
 warms up with one genome that is not counted; early stopping is off. Model Garden trains in float32 and
-judges by pycocotools. All this in rounds. Prints a table and writes
-benchmarks/results/trials_per_hour_STEPS.json: medians over the rounds, and every trial.
+judges by pycocotools. All this in rounds; with --more they are added to those of an earlier run.
+Prints a table and writes benchmarks/results/trials_per_hour_STEPS.json: medians over the rounds, and
+every trial.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import write
+from benchmarks.record import read, write
 from controller.listed import ListedConfig
 from nas.budget import Budget
 from nas.config import CampaignConfig, load
@@ -58,15 +59,15 @@ def shipped(steps: int) -> ProxyConfig:
     return config.with_recipe(steps=steps, warmup_steps=min(config.recipe.warmup_steps, steps // 10))
 
 
-def ours(steps: int, trials: int, root: Path) -> tuple[float, Rows]:
-    """Trials per hour once both workers are warm, and each trial's seconds by phase."""
-    genomes = tuple(texts(trials + WORKERS))
+def ours(evaluator: ProxyConfig, trials: int, root: Path, workers: int = WORKERS) -> tuple[float, Rows]:
+    """Trials per hour once the workers are warm, and each trial's seconds by phase."""
+    genomes = tuple(texts(trials + workers))
     config = CampaignConfig(
         name="trials",
         space=SpaceConfig(preset="spinenet-49").resolved(),
         controller=ListedConfig(genomes=genomes),
-        evaluator=shipped(steps),
-        runner=RayOptions(workers=WORKERS),
+        evaluator=evaluator,
+        runner=RayOptions(workers=workers),
         budget=Budget(trials=len(genomes)),
         keep_weights=0,
     )
@@ -98,6 +99,7 @@ def ours(steps: int, trials: int, root: Path) -> tuple[float, Rows]:
                     "judge": judged,
                     "whole": (attempt.ended - attempt.started).total_seconds(),
                     "data": known["seconds_data"],
+                    "memory_mb": known["memory_mb"],
                     "AP": known["AP"],
                 }
             )
@@ -184,6 +186,16 @@ def report(ways: dict[str, list[tuple[float, Rows]]]) -> dict[str, Any]:
     return facts
 
 
+def earlier(steps: int) -> dict[str, list[tuple[float, Rows]]]:
+    """The rounds in the results file."""
+    found: dict[str, list[tuple[float, Rows]]] = {}
+    for name, facts in read(f"trials_per_hour_{steps}")["ways"].items():
+        rates, rows = facts["trials_an_hour"], facts["rows"]
+        share = len(rows) // len(rates)
+        found[name] = [(rate, rows[share * each : share * (each + 1)]) for each, rate in enumerate(rates)]
+    return found
+
+
 def main() -> None:
     """Measure the three ways."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,6 +203,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--trials", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--more", action="store_true", help="keep the rounds in the results file")
     options = parser.parse_args()
     genomes = texts(options.trials + WORKERS)[WORKERS:]
     loops = {
@@ -198,12 +211,14 @@ def main() -> None:
         "Model Garden, two pinned": [genomes[::2], genomes[1::2]],
     }
     ways: dict[str, list[tuple[float, Rows]]] = {name: [] for name in ("campaign, 2 workers", *loops)}
+    if options.more:
+        ways = earlier(options.steps)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         store_images(root / "data.npz", options.steps, root / "cache")
         for number in range(options.rounds):
             ways["campaign, 2 workers"].append(
-                ours(options.steps, options.trials, root / f"campaigns{number}")
+                ours(shipped(options.steps), options.trials, root / f"campaigns{number}")
             )
             for name, shares in loops.items():
                 ways[name].append(garden(options.garden, root / "data.npz", options.steps, shares))
