@@ -1,6 +1,6 @@
 """For experiments that live in Ray Tune: our controllers as its searcher, our evaluators as its trainable.
 
-Campaigns don't run this way (docs/ray_tune.md says what would be given up): no database, no retries, no typed failures.
+Campaigns don't run this way (docs/ray_tune.md): no database, no retries, no typed failures.
 """
 
 from __future__ import annotations
