@@ -25,7 +25,6 @@ CASES: tuple[tuple[int, dict[str, Any]], ...] = (
     (2, {"resolution": 384}),
     (2, {"width": 0.5}),
     (2, {"width": 1.0}),
-    (2, {"batch": 16}),
 )
 
 

@@ -32,8 +32,6 @@ def prepare(root: Path, name: str) -> CampaignConfig:
     if name.endswith((SUFFIX, finalists.SUFFIX)):
         raise Refusal(f"campaign {name!r}: expected one that searches, not a control or finalists of one")
     place, config = find(root, name)
-    if (root / (name + SUFFIX)).exists():
-        return find(root, name + SUFFIX)[1]
     if len(name + SUFFIX) > LONGEST_NAME:
         raise Refusal(f"campaign {name!r}: {name + SUFFIX!r} would be longer than {LONGEST_NAME} characters")
     made = dataclasses.replace(
@@ -47,6 +45,11 @@ def prepare(root: Path, name: str) -> CampaignConfig:
         keep_weights=0,
         database=place.recorded,
     )
+    if (root / made.name).exists():
+        found = find(root, made.name)[1]
+        if found.hash != made.hash:
+            raise Refusal(f"campaign {made.name!r} is not the control of {name!r} as it is now; remove it")
+        return found
     create(made, root)
     return made
 

@@ -73,14 +73,26 @@ class CampaignFolder:
 
     @property
     def recorded(self) -> str | None:
-        """The URL of a database elsewhere, where one was recorded."""
-        return self._address.read_text(encoding="utf-8").strip() if self._address.exists() else None
+        """The URL of a database elsewhere, where one was recorded. Raises FolderError for an empty one."""
+        if not self._address.exists():
+            return None
+        url = self._address.read_text(encoding="utf-8").strip()
+        if not url:  # to fall back on a SQLite file would be to go on from whatever it holds
+            raise FolderError(f"{self._address} is empty: write the URL of the campaign's database there")
+        return url
 
     def record_database(self, url: str) -> None:
         """Remember a database elsewhere; readable by the owner only, since a URL may hold a password."""
-        descriptor = os.open(self._address, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(url + "\n")
+        descriptor, name = tempfile.mkstemp(prefix=".database.", dir=self.path)  # for the owner only
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(url + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._address)  # there is one URL or the other, whatever happens
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
     def record_splits(self, splits: SplitRecord) -> None:
         """Write down which image ids belong to which split, as JSON, for whoever uses them later."""

@@ -166,6 +166,7 @@ def run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts | None = 
     except BaseException:
         drive.campaign.give_back()
         raise
+    keep_best_weights(drive)
 
 
 def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None:
@@ -179,15 +180,16 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         # Ray's workers are ended from outside, even in the middle of a step.
         deadline=config.runner.timeout_seconds if isinstance(config.runner, SerialOptions) else None,
     )
-    finished = -1
+    over = -1
 
     def tidy_tick() -> None:
-        nonlocal finished
+        nonlocal over
         campaign.beat()  # who was overtaken must not tidy up what the other driver has
-        before, finished = finished, len(campaign.snapshot().rewards)
-        if finished != before:
-            keep_best_weights(drive)
-        tidy_checkpoints(drive)
+        counts = campaign.snapshot().counts
+        before, over = over, sum(counts[status] for status in ENDED)
+        if over != before:
+            keep_best_weights(drive, slack=16)  # ranking a long campaign takes a while
+            tidy_checkpoints(drive)
         tick()
         out_of_budget = campaign.seconds_left <= 0
         if interrupts.asked or out_of_budget:
@@ -214,11 +216,11 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         raise TooManyFailures(f"{error}; the last one: {failures[-1].message}") from error
 
 
-def keep_best_weights(drive: Drive) -> None:
-    """Remove the weights of trials that have ended and are not among the best."""
+def keep_best_weights(drive: Drive, slack: int = 0) -> None:
+    """Remove the weights of trials that have ended and are not among the best, but for up to `slack`."""
     best = drive.config.keep_weights
     files = [file for file in drive.folder.weights.glob("*.npz") if file.stem.isdigit()]
-    if len(files) <= best:
+    if len(files) <= best + slack:
         return
     kept = {each.trial.number for each in ranking.best(drive.store, drive.config.name, best)}
     kept.update(drive.campaign.snapshot().running)

@@ -63,8 +63,9 @@ class Rungs:
         What an earlier attempt had at later rungs is forgotten: this one may never come there.
         """
         if step in self.config.rungs:
-            for later in self._values.keys() - set(range(step + 1)):
-                self._values[later].pop(number, None)
+            for later in self._values:
+                if later > step:
+                    self._values[later].pop(number, None)
             self._values.setdefault(step, {})[number] = -math.inf if math.isnan(value) else value
 
     def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:

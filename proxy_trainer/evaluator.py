@@ -39,8 +39,8 @@ class ProxyEvaluator:
     Raises DataError when it is made, if the data cannot be opened. `weights` is the folder where
     each trial's weights go, as `NUMBER.npz`; without it none are kept; `checkpoints` likewise, for trials
     that are under way. `deadline` in seconds ends
-    a trial as TIMEOUT between two steps; a step that hangs is the runner's to end. With more than
-    one of `threads`, equal trials may differ in the last bits.
+    a trial as TIMEOUT between two steps; a step that hangs is the runner's to end. Equal trials give equal
+    numbers, whatever `threads` is.
     """
 
     def __init__(

@@ -12,11 +12,13 @@ import tensorflow as tf
 def prepare(threads: int = 1) -> str:
     """Set TensorFlow up, once a process, and name the device it will use.
 
-    With one intra-op and one inter-op thread nothing depends on timing, so that equal trials give
-    equal bits. Must come before TensorFlow's first operation; raises RuntimeError otherwise.
+    An operation has one thread, so that it adds in one order; several threads run several operations. So
+    equal trials give equal bits, with any number of them. (Two threads for each operation made a step
+    slower than one: docs/performance.md.) Must come before TensorFlow's first operation; raises
+    RuntimeError otherwise.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     # Our graphs leave Grappler nothing to improve: it takes a second a graph, and steps take as long
     # with it as without (docs/performance.md).
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

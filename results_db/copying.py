@@ -38,13 +38,16 @@ def copy(source: str, target: str, names: Collection[str] = ()) -> tuple[Copied,
     """Copy these campaigns, or all, from one database URL to another; `target` is made where there is none.
 
     Each is read as it is at one moment, even while it is driven, and arrives whole or not at all, driven by
-    nobody. Raises CampaignExists (before anything is copied), UnknownCampaign, CopyDiffers.
+    nobody. What is there already, to the last row, is not copied again, so that a copy whose end was not
+    learned of can be repeated. Raises CampaignExists where another campaign has the name (before anything
+    is copied), UnknownCampaign, CopyDiffers.
     """
     with _opened(source, Access.READ) as here, here.transaction() as out:
         campaigns = _chosen(here, out, names)
         with _opened(target, Access.CREATE) as there:
-            _check_free(there, [row.name for row in campaigns])
-            return tuple(_one(out, there, row) for row in campaigns)
+            way = _Way(here, out, there)
+            arrived = {row.name: way.arrived(row) for row in campaigns}
+            return tuple(arrived[row.name] or way.go(row) for row in campaigns)
 
 
 @contextmanager
@@ -67,51 +70,76 @@ def _chosen(database: Database, session: Session, names: Collection[str]) -> lis
     return [row for row in rows.values() if not names or row.name in names]
 
 
-def _check_free(database: Database, names: Collection[str]) -> None:
-    with database.transaction() as session:
-        taken = session.scalars(select(CampaignRow.name).where(CampaignRow.name.in_(names))).first()
-    if taken is not None:
-        raise CampaignExists(f"{database.where}: has a campaign {taken!r} already; nothing was copied")
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From a source, in a transaction that sees one moment of it, to a target."""
 
+    source: Database
+    out: Session
+    target: Database
 
-def _one(out: Session, target: Database, row: CampaignRow) -> Copied:
-    tables = [table for table in CONTENTS if inspect(out.connection()).has_table(table.__tablename__)]
-    with target.transaction() as into:
-        campaign = {key: value for key, value in _plain(row).items() if key not in ("id", *HOLDER)}
-        # Token 0: not driven yet, so that the guards let the past in. See revision 0003.
-        made = into.scalars(insert(CampaignRow).returning(CampaignRow.id), [campaign | {"token": 0}]).one()
+    def arrived(self, row: CampaignRow) -> Copied | None:
+        """The copy that an earlier call has made; None where nothing is there. Raises CampaignExists."""
+        with self.target.transaction() as into:
+            there = into.scalar(select(CampaignRow).where(CampaignRow.name == row.name))
+            if there is None:
+                return None
+            taken = CampaignExists(
+                f"{self.target.where}: has a campaign {row.name!r} already; nothing was copied"
+            )
+            if self.source.where == self.target.where or there.token > row.token:
+                raise taken
+            # Who copies to switch takes the source each time: that is all that may have changed there.
+            into.execute(update(CampaignRow).where(CampaignRow.id == there.id).values(token=row.token))
+            try:
+                counts = self.compare(into, row, there.id)
+            except CopyDiffers as error:
+                raise taken from error
+            return Copied(row.name, counts)
+
+    def go(self, row: CampaignRow) -> Copied:
+        """Copy one campaign that is not there."""
+        with self.target.transaction() as into:
+            campaign = {key: value for key, value in _plain(row).items() if key not in ("id", *HOLDER)}
+            # Token 0: not driven yet, so that the guards let the past in. See revision 0003.
+            made = into.scalars(
+                insert(CampaignRow).returning(CampaignRow.id), [campaign | {"token": 0}]
+            ).one()
+            for table in self.tables:
+                rows = (line | {"campaign_id": made} for line in self.sent(table, row.id))
+                while chunk := list(islice(rows, CHUNK)):
+                    into.execute(insert(table), chunk)
+            into.execute(update(CampaignRow).where(CampaignRow.id == made).values(token=row.token))
+            into.flush()
+            return Copied(row.name, self.compare(into, row, made))
+
+    @property
+    def tables(self) -> list[type[Base]]:
+        """Those that a source of its age has."""
+        return [table for table in CONTENTS if inspect(self.out.connection()).has_table(table.__tablename__)]
+
+    def sent(self, table: type[Base], campaign_id: int) -> Generator[dict[str, Any], None, None]:
+        """Rows of the source; what is wrong with them is said of it, wherever they are to go."""
+        with self.source.translated():
+            yield from _lines(self.out, table, campaign_id)
+
+    def compare(self, into: Session, row: CampaignRow, made: int) -> dict[str, int]:
+        """Read both again and compare them, row by row: how many each table has. Raises CopyDiffers."""
+        copy = into.get_one(CampaignRow, made, populate_existing=True)
+        nobody = {"id": made, **dict.fromkeys(HOLDER)}
+        if _plain(copy) != _plain(row) | nobody:
+            raise CopyDiffers(f"campaign {row.name!r}: differs in its copy; nothing was kept")
         counts = {}
-        for table in tables:
-            rows = (line | {"campaign_id": made} for line in _lines(out, table, row.id))
-            counts[table.__tablename__] = 0
-            while chunk := list(islice(rows, CHUNK)):
-                into.execute(insert(table), chunk)
-                counts[table.__tablename__] += len(chunk)
-        into.execute(update(CampaignRow).where(CampaignRow.id == made).values(token=row.token))
-        into.flush()
-        _compare(out, into, (row, made), tables)
-    return Copied(row.name, counts)
-
-
-def _compare(
-    out: Session, into: Session, ids: tuple[CampaignRow, int], tables: Collection[type[Base]]
-) -> None:
-    """Read both again and compare them, row by row. Raises CopyDiffers."""
-    row, made = ids
-    copy = into.get_one(CampaignRow, made, populate_existing=True)
-    nobody = {"id": made, **dict.fromkeys(HOLDER)}
-    if _plain(copy) != _plain(row) | nobody:
-        raise CopyDiffers(f"campaign {row.name!r}: differs in its copy; nothing was kept")
-    for table in tables:
-        with closing(_lines(out, table, row.id)) as sent, closing(_lines(into, table, made)) as arrived:
-            same = all(
-                one and two and one == two | {"campaign_id": row.id}
-                for one, two in zip_longest(sent, arrived)
-            )
-        if not same:
-            raise CopyDiffers(
-                f"campaign {row.name!r}: {table.__tablename__} differ in their copy; nothing was kept"
-            )
+        for table in self.tables:
+            name, counts[table.__tablename__] = table.__tablename__, 0
+            with closing(self.sent(table, row.id)) as sent, closing(_lines(into, table, made)) as arrived:
+                for one, two in zip_longest(sent, arrived):
+                    if one is None or two is None or one != two | {"campaign_id": row.id}:
+                        raise CopyDiffers(
+                            f"campaign {row.name!r}: {name} differ in their copy; nothing was kept"
+                        )
+                    counts[name] += 1
+        return counts
 
 
 def _lines(session: Session, table: type[Base], campaign_id: int) -> Generator[dict[str, Any], None, None]:

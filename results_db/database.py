@@ -59,9 +59,14 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session in one transaction: committed at the end, rolled back when anything is raised."""
+        with self.translated(), Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """What SQLAlchemy raises here becomes one of our errors, and is of this database."""
         try:
-            with Session(self.engine) as session, session.begin():
-                yield session
+            yield
         except SQLAlchemyError as error:
             raise self.typed(error) from error
         except _NotJson as error:  # SQLAlchemy wraps it for some databases only

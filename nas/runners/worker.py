@@ -17,7 +17,7 @@ from typing import Final
 from proxy_trainer.protocol import Evaluator, TrialFailed
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
-ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 class RunnerError(RuntimeError):
@@ -42,8 +42,8 @@ class Worker:
             _print_to(place.log)
         if place.cores:
             os.sched_setaffinity(0, place.cores)
-        os.environ.update(dict.fromkeys(ONE_THREAD, str(place.threads)))
-        os.environ.update(TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="2")
+        os.environ.update(dict.fromkeys(THREADS, str(place.threads)))
+        os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="2")
         self._evaluator: Evaluator | None = None
         self._items: Iterator[Progress | Measurement] = iter(())
 

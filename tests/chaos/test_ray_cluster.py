@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from results_db.records import TrialStatus
@@ -87,6 +88,34 @@ def test_nodes_come_and_go_and_the_head_is_lost(
     with Store.read(url) as store:
         assert store.fence("chaos").pid is None, "released, so that anybody can go on"
         assert store.counts("chaos")[TrialStatus.FAILED] == 0
+    _, errors = start(url, trials=trials, runner="ray", workers=2, seconds=0.02, failures=0).communicate()
+    assert errors == ""
+    sound(url, trials)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(400)
+def test_a_head_that_hangs_is_noticed(cluster: Any, start: Start, sound: Sound, tmp_path: Path) -> None:
+    """Its port is open, its answers don't come; the driver ends all the same, though Ray's own end hangs."""
+    url, trials, joined = f"sqlite:///{tmp_path / 'c.sqlite'}", 200, {"RAY_ADDRESS": cluster.address}
+    cluster.add_node(num_cpus=1, **SMALL)
+    process = start(url, joined, trials=trials, runner="ray", workers=1, seconds=0.4, failures=0)
+    assert process.stdout is not None
+    process.stdout.readline()
+    wait_until(lambda: sum(nodes_of(url).values()) > 3, process)
+
+    (head,) = [
+        each for each in psutil.Process().children(recursive=True) if each.name().startswith("gcs_server")
+    ]
+    head.suspend()
+    try:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 2
+        assert errors.splitlines()[-1].startswith("nas: the head of the Ray cluster is lost"), errors
+    finally:
+        head.resume()
+    with Store.read(url) as store:
+        assert store.fence("chaos").pid is None, "released, so that anybody can go on"
     _, errors = start(url, trials=trials, runner="ray", workers=2, seconds=0.02, failures=0).communicate()
     assert errors == ""
     sound(url, trials)

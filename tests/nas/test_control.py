@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def test_the_control_differs_by_its_controller_and_its_seeds_only(tmp_path: Path
     for arm in ("control", "finalists"):
         with pytest.raises(Refusal, match="expected one that searches"):
             prepare(tmp_path, f"{config.name}.{arm}")
+
+
+def test_the_control_of_another_campaign_is_refused(tmp_path: Path, written: Written) -> None:
+    config = load(written())
+    create(config, tmp_path)
+    assert prepare(tmp_path, "small") == prepare(tmp_path, "small")
+    shutil.rmtree(tmp_path / "small")
+    create(dataclasses.replace(config, seed=config.seed + 1), tmp_path)
+    with pytest.raises(Refusal, match=r"'small.control' is not the control of 'small' as it is now"):
+        prepare(tmp_path, "small")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7])

@@ -157,6 +157,14 @@ def test_a_campaign_that_was_moved_while_somebody_waited_for_it_is_not_driven(
         pass
 
 
+def test_an_empty_address_is_no_leave_to_begin_anew(tmp_path: Path, written: Written) -> None:
+    """To fall back on the SQLite file would be to go on from before the campaign was moved."""
+    folder = create(load(written()), tmp_path)
+    (folder.path / "database.url").write_text("\n", encoding="utf-8")
+    with pytest.raises(FolderError, match=r"database.url is empty: write"):
+        find(tmp_path, "small")
+
+
 def test_who_was_overtaken_tidies_nothing_up(tmp_path: Path, config: CampaignConfig) -> None:
     """Checkpoints of trials that it does not know are the other driver's."""
     evaluator = dataclasses.replace(

@@ -19,6 +19,7 @@ from nas.rules import CampaignRules
 from nas.runners.options import RayOptions
 from nas.runners.ray import run as runner
 from nas.runners.worker import RunnerError
+from nas.stopping import HalvingConfig
 from proxy_trainer.protocol import Evaluator, TrialFailed
 from results_db.records import NewCampaign, TrialStatus
 from results_db.store import Store
@@ -120,6 +121,22 @@ class MadeInTurn:
         raise AssertionError
 
 
+@dataclass(frozen=True)
+class Clinging:
+    """Every trial is worse than the one before; the second does not come to its end when it is stopped."""
+
+    def __call__(self) -> Evaluator:
+        return self
+
+    def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
+        try:
+            yield Progress(step=1, metrics={"AP": 1 / assignment.number})
+            yield Measurement(step=2, metrics={"AP": 1 / assignment.number})
+        finally:
+            if assignment.number == 2:
+                time.sleep(1000)
+
+
 Retries = Mapping[FailureKind, int]
 Open = Callable[..., Campaign[Genome]]
 
@@ -137,8 +154,12 @@ def campaign(store: Store) -> Iterator[Callable[[int, Retries], Campaign[Genome]
     space = SPACES["r0-sp53"]
     with store.take("c") as writer:
 
-        def open_with(trials: int, retries: Retries) -> Campaign[Genome]:
-            rules = CampaignRules(trials=trials, retries=retries, alone=frozenset(), failure_share=1.0)
+        def open_with(
+            trials: int, retries: Retries, stopping: HalvingConfig | None = None
+        ) -> Campaign[Genome]:
+            rules = CampaignRules(
+                trials=trials, retries=retries, alone=frozenset(), failure_share=1.0, stopping=stopping
+            )
             return Campaign(writer, rules, space, RandomSearch(space))
 
         yield open_with
@@ -251,11 +272,51 @@ def test_starts_in_vain_end_nothing_while_another_worker_may_yet_be_ready(
     assert (tmp_path / "made-3").exists(), "there were not three starts in vain"
 
 
+def test_a_worker_that_can_not_work_stops_nothing_while_another_may_yet_be_ready(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    """On a cluster the node without the data is the first to answer: to fail takes less time than to load."""
+    made = MadeInTurn({0: "slow", 1: "typed", 2: "typed", 3: "typed"}, Scripted({}, tmp_path))
+
+    runner.run(campaign(2, {}), made, TWO, lambda: None)
+
+    assert store.counts("c")[TrialStatus.FINISHED] == 2
+    assert (tmp_path / "made-3").exists(), "not as often as it takes to give up"
+
+
+def test_a_worker_that_hangs_before_it_says_where_it_is_is_replaced(campaign: Open, tmp_path: Path) -> None:
+    stuck = tmp_path / "log.txt"
+    os.mkfifo(stuck)  # nobody reads it, so that opening it takes for ever
+    options = RayOptions(workers=1, start_seconds=2)
+
+    with pytest.raises(RunnerError, match=r"3 workers in a row .* not ready after 2 s"):
+        runner.run(campaign(1, {}), Scripted({}, tmp_path), options, lambda: None, stuck)
+
+
 def test_workers_that_die_before_they_say_where_they_are_stop_the_run(campaign: Open, tmp_path: Path) -> None:
     nowhere = tmp_path / "no such folder" / "log.txt"
 
-    with pytest.raises(RunnerError, match="3 workers in a row came to nothing"):
+    with pytest.raises(RunnerError, match=r"3 workers in a row came to nothing .*No such file or directory"):
         runner.run(campaign(4, {}), Scripted({}, tmp_path), RayOptions(workers=1), lambda: None, nowhere)
+
+
+def test_nobody_is_hired_for_a_campaign_that_is_over(store: Store, campaign: Open, tmp_path: Path) -> None:
+    made = MadeInTurn({}, Scripted({1: "exit"}, tmp_path))
+
+    runner.run(campaign(1, {}), made, RayOptions(workers=1), lambda: None)
+
+    assert store.counts("c")[TrialStatus.FAILED] == 1
+    assert not (tmp_path / "made-1").exists()
+
+
+def test_a_trial_that_clings_to_its_worker_does_no_harm_to_the_next(store: Store, campaign: Open) -> None:
+    halving = HalvingConfig(rungs=(1,), keep=0.5, least=2)
+    options = RayOptions(workers=1, start_seconds=5, timeout_seconds=3)
+
+    runner.run(campaign(4, {}, halving), Clinging(), options, lambda: None)
+
+    assert store.counts("c")[TrialStatus.FINISHED] == 1
+    assert store.counts("c")[TrialStatus.STOPPED] == 3
 
 
 def test_no_trial_is_late_because_its_driver_was_away(store: Store, campaign: Open, tmp_path: Path) -> None:

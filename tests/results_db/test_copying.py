@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from sqlalchemy import Engine, event, update
 
 from results_db import copying
 from results_db.copying import CopyDiffers, copy
-from results_db.errors import CampaignExists, UnknownCampaign
+from results_db.errors import CampaignExists, NotADatabase, UnknownCampaign
 from results_db.records import Failure, Json, NewCampaign, NewTrial
 from results_db.store import Store
 from results_db.tables import MetricRow
@@ -105,6 +107,8 @@ def test_only_some_and_never_over_another(new: Kinds, target: str) -> None:
     with Store.read(there) as store:
         assert [campaign.name for campaign in store.campaigns()] == ["beta"]
         before = everything(store, "beta")
+    with Store.open(here) as store:
+        store.rescore("beta", "cheaper", {"metric": "flops"}, {3: 0.25})
     with pytest.raises(CampaignExists, match="has a campaign 'beta' already; nothing was copied"):
         copy(here, there)
     with pytest.raises(CampaignExists):
@@ -114,6 +118,39 @@ def test_only_some_and_never_over_another(new: Kinds, target: str) -> None:
     with Store.read(there) as store:
         assert [campaign.name for campaign in store.campaigns()] == ["beta"]
         assert everything(store, "beta") == before
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_what_is_wrong_with_the_source_is_said_of_it(new: Kinds, target: str, tmp_path: Path) -> None:
+    here, there = new("sqlite"), new(target)
+    fill(here)
+    with closing(sqlite3.connect(here.removeprefix("sqlite:///"))) as connection, connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE trials SET note = '{' WHERE number = 4")
+    with pytest.raises(NotADatabase, match=re.escape(f"{tmp_path}/0.sqlite: holds what no SpineNAS wrote")):
+        copy(here, there)
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_a_copy_whose_end_was_not_learned_of_is_repeated(new: Kinds, target: str) -> None:
+    """As `nas db copy --switch` does: each time it takes the source, so that nobody drives it meanwhile."""
+    here, there = new("sqlite"), new(target)
+    fill(here)
+    with Store.open(here) as store:
+        store.take("beta").release()
+    done = copy(here, there)
+    with Store.open(here) as store:
+        store.take("beta").release()
+        token = store.fence("beta").token
+    assert copy(here, there) == done
+    with Store.open(there) as store:
+        assert store.fence("beta").token == token
+        assert [campaign.name for campaign in store.campaigns()] == ["alpha", "beta"]
+        store.take("beta").release()
+        store.take("beta").release()
+    with pytest.raises(CampaignExists, match="'beta' already"):  # driven there since
+        copy(here, there)
 
 
 def test_an_old_database_is_copied_as_it_is(new: Kinds, tmp_path: Path) -> None:
@@ -182,13 +219,13 @@ def test_a_server_that_sorts_as_people_do_is_asked_for_bytes(new: Kinds, way: st
 def test_what_arrives_otherwise_is_not_kept(new: Kinds, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = new("sqlite"), new(target)
     fill(here)
-    compare = copying._compare
+    compare = copying._Way.compare
 
-    def tampered(out: Any, into: Any, *words: Any) -> None:
+    def tampered(way: Any, into: Any, *words: Any) -> Any:
         into.execute(update(MetricRow).where(MetricRow.number == 4).values(value=0.7))
-        compare(out, into, *words)
+        return compare(way, into, *words)
 
-    monkeypatch.setattr(copying, "_compare", tampered)
+    monkeypatch.setattr(copying._Way, "compare", tampered)
     _unguarded(there)
     with pytest.raises(CopyDiffers, match="campaign 'alpha': metrics differ in their copy; nothing was kept"):
         copy(here, there, ["alpha"])

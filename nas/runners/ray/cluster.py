@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,9 +23,16 @@ from nas.runners.worker import RunnerError
 OBJECT_STORE_BYTES: Final = 100 * 2**20  # results are small: data reaches the workers through files
 LOOK_SECONDS: Final = 2.0
 HEAD_SECONDS: Final = 20.0
-"""A head that has not answered for so long is gone. Ray itself would end this process after 60."""
+"""A head that can't be reached for so long is gone. Ray itself would end this process after 60."""
+
+HANG_SECONDS: Final = 40.0
+"""A head that can be reached and does not answer for so long hangs. A busy one may take some seconds."""
+
+ANSWER_SECONDS: Final = 10.0
 
 PARTING_SECONDS: Final = 15.0
+LEFT: Final = 2
+"""The exit code of a run whose Ray can't be ended, as of any run that can't go on."""
 
 
 @dataclass(slots=True)
@@ -38,6 +47,7 @@ class Cluster:
     left: int
     grows: bool
     nodes: Sequence[Mapping[str, float]] = ()
+    _reached: float = field(default_factory=time.monotonic)
     _answered: float = field(default_factory=time.monotonic)
     _checked: float = field(default_factory=time.monotonic)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -55,23 +65,23 @@ class Cluster:
         return any(fitting(node, self.options) for node in self.nodes)
 
     def check(self) -> None:
-        """Raises RunnerError where the head has not answered for long."""
+        """Raises RunnerError where the head can't be reached, or does not answer, for long."""
         now, before = time.monotonic(), self._checked
         self._checked = now
         if now - before > HEAD_SECONDS / 2:
             # This process was stopped, or busy for long: the head may have answered, had it been asked.
-            self._answered = now
-        silent = now - self._answered
-        if silent > HEAD_SECONDS:
+            self._answered = self._reached = now
+        gone, silent = now - self._reached, now - self._answered
+        if gone > HEAD_SECONDS or silent > HANG_SECONDS:
             raise RunnerError(
-                f"the head of the Ray cluster is lost: no answer for {silent:.0f} s;"
+                f"the head of the Ray cluster is lost: no answer for {max(gone, silent):.0f} s;"
                 " `nas resume` goes on, once there is a cluster"
             )
 
     @property
     def answers(self) -> bool:
         """Whether the head answered lately."""
-        return time.monotonic() - self._answered < 3 * LOOK_SECONDS
+        return time.monotonic() - self._answered < ANSWER_SECONDS
 
     def look(self) -> None:
         """See what is there."""
@@ -84,6 +94,8 @@ class Cluster:
         while not self._over.wait(LOOK_SECONDS):
             try:
                 _check_reachable(head)
+                self._reached = time.monotonic()
+                _check_alive(head)
                 if self.grows:
                     self.look()
             except Exception:  # noqa: BLE001, S112 whatever it is: no answer
@@ -124,15 +136,33 @@ def engine(options: RayOptions, left: int) -> Iterator[Cluster]:
         finally:
             cluster.close()
     finally:
-        if started:
-            bounded(ray.shutdown)
+        if started and not bounded(ray.shutdown):
+            atexit.register(_leave)
 
 
-def bounded(end: Callable[[], object]) -> None:
-    """Do it, or give it up after a while: Ray may wait for a head that is gone."""
+def bounded(end: Callable[[], object]) -> bool:
+    """Do it, or give it up after a while: Ray may wait for a head that is gone. Whether it was done."""
     thread = threading.Thread(target=end, daemon=True, name="parting")
     thread.start()
     thread.join(PARTING_SECONDS)
+    return not thread.is_alive()
+
+
+def _leave() -> None:
+    """End this process at once: Ray's own part in that would wait for ever, or crash, where a head hangs."""
+    worker: Any = ray._private.worker
+    if worker._global_node is not None:
+        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(LEFT)
+
+
+def _check_alive(head: str) -> None:
+    """Raises Ray's errors; where its client stands between, nothing is known of the head itself."""
+    if head:
+        worker: Any = ray._private.worker.global_worker  # which doesn't declare its client
+        worker.gcs_client.check_alive([], timeout=ANSWER_SECONDS)  # as Ray's own scripts ask
 
 
 def _check_gpus(cluster: Cluster, wanted: float) -> None:
@@ -177,6 +207,8 @@ def in_a_line(error: BaseException) -> str:
     """An error in one line: Ray's own run over many, of which the one about the exit says why."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "exit detail" in line.lower()] or lines[:1]
+    if lines and "creation task" in lines[0]:  # followed by a traceback, which ends with what was wrong
+        told = lines[-1:]
     if isinstance(error, RayActorError) and told:
         return told[0].rsplit("Worker exit detail: ", 1)[-1][:200]
     return (told[0] if told else type(error).__name__)[:200]

@@ -34,6 +34,8 @@ LONGEST_PAUSE: Final = 60.0
 NO_ROOM_SECONDS: Final = 900.0
 """So long a cluster may have no node for any worker: its autoscaler may be at it."""
 
+ABLE: Final = (Phase.IDLE, Phase.WORKING, Phase.STOPPING)
+
 AWAY_SECONDS: Final = 1.0
 """While the driver was elsewhere for longer (waiting for its database, or stopped) nobody's time runs."""
 
@@ -68,6 +70,9 @@ class Pool:
         """
         self._campaign.beat()
         self._cluster.check()
+        if self._campaign.finished:  # the last trial may have ended with its worker: nobody need be hired
+            self.finished = True
+            return
         self._staff()
         self._hand_out()
         if self.finished:
@@ -112,7 +117,9 @@ class Pool:
         slot.actor = self._actor_class.options(
             num_cpus=self._options.cpus_per_worker, num_gpus=self._options.gpus_per_worker, max_restarts=0
         ).remote(_place(slot.index, self._options.cpus_per_worker, self._log))
-        slot.phase, slot.until = Phase.PLACING, math.inf
+        # Where Ray is ours there is room. Elsewhere it may have to be made first, which takes its time.
+        patience = math.inf if self._cluster.grows else self._options.start_seconds
+        slot.phase, slot.until = Phase.PLACING, time.monotonic() + patience
         self._awaited[slot.actor.node.remote()] = slot
 
     def _dismiss(self, slot: Slot, pause: float) -> Assignment | None:
@@ -125,7 +132,7 @@ class Pool:
         return given
 
     def _hand_out(self) -> None:
-        able = [slot for slot in self._slots if slot.phase in (Phase.IDLE, Phase.WORKING)]
+        able = [slot for slot in self._slots if slot.phase in ABLE]
         crew = frozenset(slot.name for slot in able)
         for slot in able:
             if slot.phase is not Phase.IDLE:
@@ -169,6 +176,9 @@ class Pool:
         try:
             item = ray.get(answer)
         except RayTaskError as error:
+            if slot.phase is Phase.STOPPING:
+                self._lost(slot, error)
+                return
             if slot.phase is not Phase.WORKING:
                 self._not_ready(slot, f"the evaluator can't be built: {in_a_line(error.cause)}")
                 return
@@ -184,6 +194,8 @@ class Pool:
             case Phase.STARTING:
                 slot.vain, slot.phase, slot.until = 0, Phase.IDLE, math.inf
                 self._ready_once = True
+            case Phase.STOPPING:
+                self._freed(slot)
             case _ if isinstance(item, Progress):
                 self._go_on(slot, item)
             case _:
@@ -197,9 +209,9 @@ class Pool:
     def _not_ready(self, slot: Slot, line: str) -> None:
         """A worker that can't work, though it started. Where others can, it is its node's fault.
 
-        Raises RunnerError where none ever could: what is wrong is the config's or everybody's.
+        Raises RunnerError where none ever could, nor may yet: what is wrong is the config's or everybody's.
         """
-        if not self._ready_once:
+        if not self._ready_once and not self._others_may_be_ready(slot):
             raise RunnerError(line)
         log.warning("worker %s can't work: %s", slot.name or slot.index, line)
         self._dismiss(slot, self._pause(slot, line))
@@ -209,8 +221,10 @@ class Pool:
         if assignment is None or self._campaign.observe(assignment.number, assignment.attempt, progress):
             self._awaited[slot.actor.advance.remote()] = slot
             return
-        slot.actor.stop.remote()
-        self._freed(slot)
+        # It is free when it is done with this one: whatever closing it leads to is not its next trial's.
+        self._awaited[slot.actor.stop.remote()] = slot
+        slot.assignment, slot.phase = None, Phase.STOPPING
+        slot.until = time.monotonic() + self._options.start_seconds
 
     def _freed(self, slot: Slot) -> Assignment | None:
         """The slot can take something else; what it was at."""
@@ -238,12 +252,15 @@ class Pool:
         if slot.phase not in (Phase.PLACING, Phase.STARTING):
             return 0.0
         slot.vain += 1
-        if slot.vain >= STARTS_IN_VAIN and not any(
-            each.phase in (Phase.IDLE, Phase.WORKING) or (each.phase is Phase.STARTING and not each.vain)
-            for each in self._slots
-        ):
+        works = any(each.phase in ABLE for each in self._slots)
+        if slot.vain >= STARTS_IN_VAIN and not works and not self._others_may_be_ready(slot):
             raise RunnerError(f"{slot.vain} workers in a row came to nothing while they started: {line}")
         return min(LONGEST_PAUSE, 2.0 ** (slot.vain - 2)) if slot.vain > 1 else 0.0
+
+    def _others_may_be_ready(self, slot: Slot) -> bool:
+        return any(
+            each is not slot and each.phase is Phase.STARTING and not each.vain for each in self._slots
+        )
 
     def _enforce_deadlines(self) -> None:
         self._put_off()
@@ -251,9 +268,12 @@ class Pool:
         for slot in self._slots:
             if slot.until >= now or slot.phase is Phase.GONE or self._has_answered(slot):
                 continue
-            if slot.phase is Phase.STARTING:
+            if slot.phase in (Phase.PLACING, Phase.STARTING):
                 line = f"not ready after {self._options.start_seconds:g} s"
                 self._dismiss(slot, self._pause(slot, line))
+            elif slot.phase is Phase.STOPPING:
+                log.warning("worker %s does not come to the end of a trial that was stopped", slot.name)
+                self._dismiss(slot, pause=0)
             elif slot.phase is Phase.WORKING:
                 limit = f"not finished after {self._options.timeout_seconds:g} s"
                 self._record(self._dismiss(slot, pause=0), TrialFailed(FailureKind.TIMEOUT, limit))

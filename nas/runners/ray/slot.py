@@ -16,6 +16,7 @@ class Phase(Enum):
     STARTING = auto()
     IDLE = auto()
     WORKING = auto()
+    STOPPING = auto()
     GONE = auto()
 
 
@@ -23,8 +24,9 @@ class Phase(Enum):
 class Slot:
     """A place in the pool and the actor that fills it.
 
-    `name` is NAME@NODE once Ray has placed it. `until` is when its patience ends: for a start or an
-    attempt, or for hiring again. `vain` counts the starts that came to nothing, one after the other.
+    `name` is NAME@NODE once Ray has placed it. `until` is when its patience ends: for a start, an
+    attempt or its early end, or for hiring again. `vain` counts the starts that came to nothing, one
+    after the other.
     """
 
     index: int

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nas.runners.options import RayOptions
-from nas.runners.ray.cluster import HEAD_SECONDS, Cluster, fitting
+from nas.runners.ray.cluster import HANG_SECONDS, HEAD_SECONDS, Cluster, fitting
 from nas.runners.worker import RunnerError
 
 HEAD, SMALL, LARGE = {"memory": 1e9}, {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}
@@ -41,20 +41,25 @@ def test_the_pool_follows_the_nodes_unless_the_config_says_how_many() -> None:
     assert Cluster(RayOptions(workers=64), left=3, grows=True, nodes=[SMALL]).workers == 64
 
 
-def test_a_head_that_is_silent_for_long_is_lost() -> None:
+@pytest.mark.parametrize(("what", "seconds"), [("_reached", HEAD_SECONDS), ("_answered", HANG_SECONDS)])
+def test_a_head_that_is_silent_for_long_is_lost(what: str, seconds: float) -> None:
+    """Sooner where it can't even be reached than where it hangs."""
     heard = Cluster(RayOptions(), left=1, grows=True)
+    setattr(heard, what, time.monotonic() - seconds + 5)
     heard.check()
-    assert heard.answers
-    lost = Cluster(RayOptions(), left=1, grows=True, _answered=time.monotonic() - HEAD_SECONDS - 1)
-    assert not lost.answers
+    lost = Cluster(RayOptions(), left=1, grows=True)
+    setattr(lost, what, time.monotonic() - seconds - 1)
     with pytest.raises(RunnerError, match=r"head of the Ray cluster is lost.*nas resume"):
         lost.check()
 
 
 def test_who_was_stopped_asks_again_before_a_head_counts_as_lost() -> None:
-    long_ago = time.monotonic() - HEAD_SECONDS - 1
-    cluster = Cluster(RayOptions(), left=1, grows=True, _answered=long_ago, _checked=long_ago)
+    long_ago = time.monotonic() - HANG_SECONDS - 1
+    cluster = Cluster(RayOptions(), left=1, grows=True, _reached=long_ago, _answered=long_ago)
+    cluster._checked = long_ago
+    before = cluster.answers
     cluster.check()
+    assert (before, cluster.answers) == (False, True)
     cluster._answered = long_ago
     with pytest.raises(RunnerError, match="head of the Ray cluster is lost"):
         cluster.check()
