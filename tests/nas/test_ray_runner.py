@@ -243,7 +243,7 @@ def test_workers_that_can_not_start_stop_the_run(campaign: Open, how: str, line:
 def test_a_worker_that_hangs_while_it_starts_is_replaced(
     store: Store, campaign: Open, tmp_path: Path
 ) -> None:
-    options = RayOptions(workers=1, start_seconds=2)
+    options = RayOptions(workers=1, start_seconds=12)  # a process needs some on a busy machine
 
     runner.run(campaign(2, {}), Unbuildable("hang", tmp_path / "hung"), options, lambda: None)
 
@@ -311,7 +311,7 @@ def test_nobody_is_hired_for_a_campaign_that_is_over(store: Store, campaign: Ope
 
 def test_a_trial_that_clings_to_its_worker_does_no_harm_to_the_next(store: Store, campaign: Open) -> None:
     halving = HalvingConfig(rungs=(1,), keep=0.5, least=2)
-    options = RayOptions(workers=1, start_seconds=5, timeout_seconds=3)
+    options = RayOptions(workers=1, start_seconds=12, timeout_seconds=3)
 
     runner.run(campaign(4, {}, halving), Clinging(), options, lambda: None)
 
