@@ -1,6 +1,6 @@
 """Thousands of trials on 100 Ray workers of this machine, with failures and lost nodes among them.
 
-    python -m benchmarks.scale [--trials 14000] [--workers 100] [--seconds 10]
+    python -m benchmarks.scale [--trials 14000] [--workers 100] [--seconds 6]
 
 The workers sleep, so that nothing but the machinery is measured. They are spread over several nodes (real
 raylets); every so often one is killed and another joins. The driver is `nas run`, as on any cluster. Writes
@@ -196,5 +196,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--trials", type=int, default=14_000)
     parser.add_argument("--workers", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=6.0)
     main(**vars(parser.parse_args()))
