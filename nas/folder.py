@@ -90,9 +90,8 @@ class CampaignFolder:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self._address)  # there is one URL or the other, whatever happens
-        except BaseException:
+        finally:
             Path(name).unlink(missing_ok=True)
-            raise
 
     def record_splits(self, splits: SplitRecord) -> None:
         """Write down which image ids belong to which split, as JSON, for whoever uses them later."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ HANG_SECONDS: Final = 40.0
 ANSWER_SECONDS: Final = 10.0
 
 PARTING_SECONDS: Final = 15.0
+CLIENT: Final = "ray://"
 LEFT: Final = 2
 """The exit code of a run whose Ray can't be ended, as of any run that can't go on."""
 
@@ -154,13 +155,14 @@ def _leave() -> None:
     if worker._global_node is not None:
         worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
     os._exit(LEFT)
 
 
 def _check_alive(head: str) -> None:
     """Raises Ray's errors; where its client stands between, nothing is known of the head itself."""
-    if head:
+    if not head.startswith(CLIENT):
         worker: Any = ray._private.worker.global_worker  # which doesn't declare its client
         worker.gcs_client.check_alive([], timeout=ANSWER_SECONDS)  # as Ray's own scripts ask
 
@@ -172,9 +174,9 @@ def _check_gpus(cluster: Cluster, wanted: float) -> None:
 
 
 def _head() -> str:
-    """Where the head listens; empty where Ray's client stands between."""
+    """Where the head listens; where Ray's client stands between, the address of that one's server."""
     address = os.environ.get("RAY_ADDRESS", "")
-    return address if address.startswith("ray://") else str(ray.get_runtime_context().gcs_address)
+    return address if address.startswith(CLIENT) else str(ray.get_runtime_context().gcs_address)
 
 
 def _connect(cpus: int) -> None:

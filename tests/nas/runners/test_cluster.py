@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nas.runners.options import RayOptions
-from nas.runners.ray.cluster import HANG_SECONDS, HEAD_SECONDS, Cluster, fitting
+from nas.runners.ray.cluster import HANG_SECONDS, HEAD_SECONDS, Cluster, _check_alive, fitting
 from nas.runners.worker import RunnerError
 
 HEAD, SMALL, LARGE = {"memory": 1e9}, {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}
@@ -51,6 +51,13 @@ def test_a_head_that_is_silent_for_long_is_lost(what: str, seconds: float) -> No
     setattr(lost, what, time.monotonic() - seconds - 1)
     with pytest.raises(RunnerError, match=r"head of the Ray cluster is lost.*nas resume"):
         lost.check()
+
+
+def test_where_a_client_stands_between_the_head_itself_is_not_asked() -> None:
+    """Ray's client has no connection to it, which would count as no answer."""
+    _check_alive("ray://127.0.0.1:10001")
+    with pytest.raises(AttributeError):  # this process has joined nothing
+        _check_alive("127.0.0.1:6379")
 
 
 def test_who_was_stopped_asks_again_before_a_head_counts_as_lost() -> None:
