@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from search_space.genome import Genome
 from search_space.graph import Graph, resolve
 
 
+@lru_cache(maxsize=256)  # a move asks for its parent's and its child's, and the child is soon a parent
 def fingerprint(genome: Genome) -> str:
     """32 hexadecimal digits, equal exactly when the resolved labelled graphs are isomorphic.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -56,7 +57,7 @@ def mutate(space: SpineNetSpace, genome: Genome, rng: np.random.Generator, weigh
     changes nothing in `TRIES` draws is given up for another. Raises NoMutation.
     """
     before = fingerprint(genome)
-    moves = possible_moves(space, weights)
+    moves = list(possible_moves(space, weights))
     while moves:
         total = np.cumsum([weight for weight, _ in moves])
         index = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
@@ -69,18 +70,19 @@ def mutate(space: SpineNetSpace, genome: Genome, rng: np.random.Generator, weigh
     raise NoMutation(f"space {space.name}: no move changes the network of {genome.to_text()}")
 
 
-def possible_moves(space: SpineNetSpace, weights: MoveWeights) -> list[tuple[float, Move]]:
+@lru_cache(maxsize=16)  # the same for every child of a search, and half of a child's cost
+def possible_moves(space: SpineNetSpace, weights: MoveWeights) -> tuple[tuple[float, Move], ...]:
     """The moves that a space can make and that have weight."""
     inner, outputs = len(space.intermediates), len(space.outputs)
     moves: list[tuple[bool, float, Move]] = [
         (inner > 1, weights.swap_intermediates, swap_intermediates),
         (inner > 1, weights.shift_intermediate, shift_intermediate),
         (outputs > 1, weights.swap_outputs, swap_outputs),
-        (any(_choice_of_parents(space)), weights.rewire, rewire),
+        (bool(_rewirable(space)), weights.rewire, rewire),
         (inner > 0 and len(space.offsets) > 1, weights.offset, change_offset),
         (len(space.kinds) > 1, weights.kind, change_kind),
     ]
-    return [(weight, move) for possible, weight, move in moves if possible and weight > 0]
+    return tuple((weight, move) for possible, weight, move in moves if possible and weight > 0)
 
 
 def swap_intermediates(space: SpineNetSpace, genome: Genome, rng: np.random.Generator) -> Genome:
@@ -128,7 +130,7 @@ def reorder(space: SpineNetSpace, genome: Genome, order: Sequence[int], rng: np.
 
 def rewire(space: SpineNetSpace, genome: Genome, rng: np.random.Generator) -> Genome:
     """Re-draw one parent of one block, among the other nodes that it may take."""
-    place = _one([place for place, choice in enumerate(_choice_of_parents(space)) if choice], rng)
+    place = _one(_rewirable(space), rng)
     block = genome.blocks[place]
     others = [node for node in space.allowed_parents(place) if node not in block.parents]
     kept = block.parents[int(rng.integers(2))]
@@ -158,8 +160,10 @@ def change_kind(space: SpineNetSpace, genome: Genome, rng: np.random.Generator) 
     return _with_block(genome, place, replace(block, kind=kind))
 
 
-def _choice_of_parents(space: SpineNetSpace) -> list[bool]:
-    return [len(space.allowed_parents(place)) > 2 for place in range(space.blocks)]
+@lru_cache(maxsize=16)
+def _rewirable(space: SpineNetSpace) -> tuple[int, ...]:
+    """The places whose block has a choice of parents."""
+    return tuple(place for place in range(space.blocks) if len(space.allowed_parents(place)) > 2)
 
 
 def _with_block(genome: Genome, place: int, block: BlockGene) -> Genome:
