@@ -1,4 +1,4 @@
-"""What keeps trainings on few photographs from taking off? Arms of the shipped recipe on BCCD, one setting changed in each.
+"""What keeps trainings on photographs from learning? The recipe of configs/bccd.yaml, one setting changed.
 
     python -m experiments.bccd_takeoff [ARM ...]     train what is missing, report
     python -m experiments.bccd_takeoff --report      report what is there

@@ -66,7 +66,7 @@ def run(
 
     from nas import folder as folders
     from nas.config import load
-    from nas.launch import create, same
+    from nas.launch import create, follow_data, same
 
     loaded = load(config)
     if name is not None:
@@ -83,6 +83,8 @@ def run(
                 "do their part at any time",
                 err=True,
             )
+        if follow_data(where, loaded):
+            typer.echo(f"campaign {loaded.name!r}: its data lie where this file says from now on", err=True)
         _drive(where, loaded.name)
         return
     with console().status("reading the data"):

@@ -30,7 +30,7 @@ from nas.stopping import HalvingConfig
 from nas.validation import adapter, validate
 from nas.warm_start import Start, check_starts, named
 from proxy_trainer.config import ProxyConfig
-from proxy_trainer.data.config import Split
+from proxy_trainer.data.config import PATHS, Split
 from search_space.trial import FailureKind
 
 LATER: Final = ("control", "limits", "objectives", "warm_start")
@@ -220,8 +220,9 @@ class CampaignConfig:
 
     @property
     def hash(self) -> str:
-        """Equal when two campaigns would search the same: the name and what is UNHASHED don't count.
+        """Equal when two campaigns would search the same.
 
+        Names, what is UNHASHED and where data lie don't count.
         `keep_weights` does, though it changes nothing in a search: so the stored hashes were made.
         """
         whole = self.to_json()
@@ -230,6 +231,9 @@ class CampaignConfig:
         whole["evaluator"].pop("checkpoint", None)  # nor does this
         if whole["evaluator"].get("judge") == Split.REWARD:
             del whole["evaluator"]["judge"]  # as before there was a choice
+        data = whole["evaluator"].get("data", {})
+        for key in data.keys() & set(PATHS):  # data are known by what is in them (campaign_data.py)
+            data[key] = data[key] is not None
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -49,10 +49,12 @@ def print_data(facts: dict[str, Any]) -> None:
     for bad in facts["bad_pictures"]:
         console.print(f"[red]left out[/] {bad['file']}: {bad['reason']}")
     share = facts["boxes_matched_by_overlap"] / max(1, facts["boxes"])
+    each = sum(row["positives"] for row in facts["levels"]) / max(1, facts["boxes"])
     console.print(
         f"\n[dim]at {facts['resolution']} px, anchor_size {facts['anchor_size']:g}, "
         f"anchor_growth {facts['anchor_growth']:g}:[/] "
-        f"{share:.0%} of the boxes overlap an anchor enough, the others keep their nearest"
+        f"{share:.0%} of the boxes overlap an anchor enough, the others keep their nearest; "
+        f"{each:.0f} anchors learn from a box"
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading in ("level", "positives", "boxes that it owns"):
@@ -64,8 +66,8 @@ def print_data(facts: dict[str, Any]) -> None:
     if facts["starved_levels"]:
         names = ", ".join(f"P{level}" for level in facts["starved_levels"])
         console.print(
-            f"[red]{names} get next to nothing to learn[/]; "
-            "change the recipe's anchor_size, anchor_growth or resolution"
+            f"[red]{names} get next to nothing to learn[/]; a higher resolution gives coarse levels more, a smaller "
+            "anchor_size fine ones. Anchors far smaller than their level's stride teach slowly (docs/proxy.md)"
         )
 
 

@@ -17,12 +17,12 @@ def expected() -> tuple[type[Exception], ...]:
     from controller.cost_gate import NothingAffordable
     from controller.no_repeats import SpaceExhausted
     from nas.campaign import ControllerStuck, DataFailure, FatalFailure, TooManyFailures
+    from nas.campaign_data import DataChanged
     from nas.config_file import ConfigError
     from nas.designs import UnknownDesign
     from nas.export.model_garden import NotExpressible
     from nas.export.report import ExportMismatch
     from nas.folder import FolderError
-    from nas.launch import DataChanged
     from nas.reward import NoReward, NotFinite
     from nas.runners.worker import RunnerError
     from nas.simulation.run import MissingPackage

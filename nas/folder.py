@@ -83,13 +83,36 @@ class CampaignFolder:
 
     def record_database(self, url: str) -> None:
         """Remember a database elsewhere; readable by the owner only, since a URL may hold a password."""
-        descriptor, name = tempfile.mkstemp(prefix=".database.", dir=self.path)  # for the owner only
+        self._replace(self._address, url + "\n")
+
+    @property
+    def data_paths(self) -> dict[str, str] | None:
+        """Where the data lie, by the config's words, if they were moved. Raises FolderError."""
+        if not self._moved.exists():
+            return None
+        try:
+            paths = json.loads(self._moved.read_text(encoding="utf-8"))
+        except ValueError:
+            paths = None
+        if not isinstance(paths, dict) or not all(isinstance(path, str) for path in paths.values()):
+            raise FolderError(
+                f"{self._moved}: expected the paths of the campaign's data; delete it, and go on with "
+                "`nas run CONFIG --continue`"
+            )
+        return paths
+
+    def record_data_paths(self, paths: dict[str, str]) -> None:
+        """Remember where the data lie now."""
+        self._replace(self._moved, json.dumps(paths) + "\n")
+
+    def _replace(self, path: Path, text: str) -> None:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", dir=self.path)  # for the owner only
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(url + "\n")
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(self._address)  # there is one URL or the other, whatever happens
+            Path(name).replace(path)  # there is one text or the other, whatever happens
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -101,6 +124,10 @@ class CampaignFolder:
     @property
     def _address(self) -> Path:
         return self.path / "database.url"
+
+    @property
+    def _moved(self) -> Path:
+        return self.path / "data.json"
 
 
 def create(root: Path, name: str, fill: Callable[[CampaignFolder], None]) -> CampaignFolder:

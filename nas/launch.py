@@ -11,9 +11,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Final, assert_never
 
+from nas import campaign_data, ranking
 from nas import folder as folders
-from nas import ranking
 from nas.campaign import Campaign, TooManyFailures
+from nas.campaign_data import CampaignData
 from nas.config import UNHASHED, CampaignConfig, from_json
 from nas.controllers import controller_of
 from nas.evaluators import MakeEvaluator
@@ -23,7 +24,6 @@ from nas.runners.options import RayOptions, SerialOptions
 from nas.validation import Refused
 from nas.warm_start import looked_up
 from proxy_trainer.config import ProxyConfig
-from proxy_trainer.data.splits import SplitRecord
 from proxy_trainer.provenance import code_version, versions
 from results_db.errors import CampaignExists, StorageError
 from results_db.records import ENDED, NewCampaign
@@ -31,10 +31,6 @@ from results_db.store import Store
 from search_space.genome import Genome
 
 VERSIONED: Final = ("numpy", "tensorflow", "keras", "ray", "sqlalchemy")
-
-
-class DataChanged(RuntimeError):
-    """The data of a campaign are not those it began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ def create(config: CampaignConfig, root: Path) -> CampaignFolder:
     def fill(folder: CampaignFolder) -> None:
         if config.database is not None:
             folder.record_database(config.database)
-        data = _data(config, folder.cache)
+        data = campaign_data.read(config, folder.cache)
         if data is not None:
             folder.record_splits(data.splits)
         with Store.create(folder.database) as store:
@@ -111,10 +107,23 @@ def _looked_up(config: CampaignConfig, root: Path) -> CampaignConfig:
 
 
 def find(root: Path, name: str) -> tuple[CampaignFolder, CampaignConfig]:
-    """A campaign that exists, with the config it was made with. Raises FolderError, StorageError."""
+    """A campaign that exists, with the config it was made with and its data where they lie now.
+
+    Raises FolderError, StorageError.
+    """
     folder = folders.find(root, name)
     with Store.read(folder.database) as store:
-        return folder, from_json(dict(store.campaign(name).config))
+        return folder, campaign_data.placed(from_json(dict(store.campaign(name).config)), folder)
+
+
+def follow_data(root: Path, config: CampaignConfig) -> bool:
+    """Where this config's data lie elsewhere than its campaign's, go by them there: whether they do.
+
+    Raises DataChanged, DataError, CacheError, FolderError, StorageError.
+    """
+    folder, ours = find(root, config.name)
+    with Store.read(folder.database) as store:
+        return campaign_data.move(folder, ours, config, store.campaign(config.name))
 
 
 @contextmanager
@@ -134,16 +143,9 @@ def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
 
 
 def _check_data(store: Store, config: CampaignConfig, cache: Path) -> None:
-    """Trials on other data would not be comparable with those that are stored."""
     counts = store.counts(config.name)
-    if sum(counts[status] for status in ENDED) >= config.budget.trials:
-        return
-    data, stored = _data(config, cache), store.campaign(config.name)
-    if data is not None and (data.hash, data.splits.content_hash) != (stored.data_hash, stored.splits_hash):
-        raise DataChanged(
-            f"campaign {config.name!r}: its data are not what they were when it began "
-            f"({data.hash[:8]}, then {stored.data_hash[:8]}); put them back, or start a new campaign"
-        )
+    if sum(counts[status] for status in ENDED) < config.budget.trials:
+        campaign_data.check(config, store.campaign(config.name), cache)
 
 
 def run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts | None = None) -> None:
@@ -250,33 +252,7 @@ def _checkpoints(drive: Drive) -> Path | None:
     return Path(elsewhere) / drive.config.name if elsewhere else drive.folder.checkpoints
 
 
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """What a campaign's trials train on and are judged by."""
-
-    hash: str
-    splits: SplitRecord
-
-
-def _data(config: CampaignConfig, cache: Path) -> _Data | None:
-    """Read the data, decoding them into the cache once rather than by all workers at the same time.
-
-    None for an evaluator without data. Raises DataError, CacheError.
-    """
-    if not isinstance(config.evaluator, ProxyConfig):
-        return None
-    from proxy_trainer.data.config import Split
-    from proxy_trainer.data.image_set import data_hash, open_split, split_record
-
-    data, splits, recipe = config.evaluator.data, config.evaluator.splits, config.evaluator.recipe
-    train, judged = (
-        open_split(data, splits, split, recipe.resolution, cache)
-        for split in (Split.TRAIN, config.evaluator.judge)
-    )
-    return _Data(data_hash(train, judged), split_record(data, splits, cache))
-
-
-def _new(config: CampaignConfig, data: _Data | None) -> NewCampaign:
+def _new(config: CampaignConfig, data: CampaignData | None) -> NewCampaign:
     return NewCampaign(
         name=config.name,
         seed=config.seed,

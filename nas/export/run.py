@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from nas.campaign_data import placed
 from nas.config import from_json
 from nas.designs import full_size
 from nas.errors import Refusal
@@ -49,7 +50,7 @@ def export_trial(
     earlier export left there is replaced; other files are not touched, and a directory of another
     origin that is in the way is refused (Refusal).
     """
-    evaluator = from_json(dict(campaign.config)).evaluator
+    evaluator = placed(from_json(dict(campaign.config)), folder).evaluator
     proxy = evaluator if isinstance(evaluator, ProxyConfig) else None
     genome = Genome.from_text(trial.genome)
     facts = facts_of(store, campaign, trial)

@@ -20,11 +20,10 @@ from nas.proxy_study.genomes import spread
 from nas.runners.options import RayOptions, RunnerOptions
 from nas.space_config import SpaceConfig
 from nas.validation import Refused, adapter, validate
+from proxy_trainer.data.config import PATHS
 from search_space.catalog import GENOMES
 
 REFERENCE: Final = "reference"
-PATHS: Final = frozenset({"images", "train", "val", "val_images"})
-"""The words about data that are paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +158,7 @@ def load(path: Path) -> StudyConfig:
 def _from_json(data: dict[str, Any], base: Path) -> StudyConfig:
     for arm in (data.get("reference"), *_inside(data.get("candidates")).values()):
         words = _inside(_inside(_inside(arm).get("evaluator")).get("data"))
-        for key in PATHS & words.keys():
+        for key in words.keys() & set(PATHS):
             if isinstance(words[key], str):
                 words[key] = str(base / Path(words[key]).expanduser())
     if isinstance(data.get("space"), str):

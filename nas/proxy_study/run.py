@@ -13,7 +13,7 @@ from nas.config import CampaignConfig
 from nas.drive import drive
 from nas.errors import Refusal
 from nas.folder import FolderError
-from nas.launch import create, same
+from nas.launch import create, follow_data, same
 from nas.proxy_study.config import REFERENCE, StudyConfig
 from nas.proxy_study.ranks import Floats
 from nas.proxy_study.report import ArmTable
@@ -38,6 +38,7 @@ def run_study(study: StudyConfig, root: Path, go_on: str, arms: Sequence[str] = 
         else:
             create(config, root)
         if not _complete(study, name, root):
+            follow_data(root, config)
             drive(root, config.name, go_on)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 Shape = Literal["disc", "square", "triangle", "star", "cross", "ring", "crescent", "arrow"]
 """Classes that the rendered set knows, told apart by outline only."""
@@ -91,6 +91,10 @@ class RenderedData:
             raise ValueError(
                 f"rendered data: extent={self.extent}, expected 0.01 <= shortest <= longest <= 1"
             )
+
+
+PATHS: Final = ("images", "train", "val", "val_images")
+"""The words of CocoData that are paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

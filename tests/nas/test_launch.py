@@ -13,13 +13,15 @@ from typing import Any, cast
 
 import pytest
 
+from nas.campaign_data import DataChanged
 from nas.config import CampaignConfig, from_json, load
 from nas.folder import FolderError
-from nas.launch import DataChanged, create, driving, find, run, tidy_checkpoints
+from nas.launch import create, driving, find, follow_data, run, same, tidy_checkpoints
 from nas.runners.options import SerialOptions
 from proxy_trainer.checkpoint import CheckpointConfig
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData
+from proxy_trainer.data.errors import DataError
 from proxy_trainer.data.render import render_to
 from proxy_trainer.protocol import TrialFailed
 from results_db.errors import CampaignExists, LeaseLost
@@ -85,6 +87,56 @@ def test_other_data_than_it_began_with_are_refused(
 
     with pytest.raises(DataChanged, match="'real'"), driving(*find(root, "real")):
         pass
+
+
+def _elsewhere(config: CampaignConfig, directory: Path) -> CampaignConfig:
+    words = config.to_json()
+    words["evaluator"]["data"] |= {
+        "images": str(directory / "images"),
+        "train": str(directory / "instances_train.json"),
+    }
+    return from_json(words)
+
+
+def test_data_that_were_moved_are_gone_on_with(
+    tmp_path: Path, directory: Path, config: CampaignConfig
+) -> None:
+    root = tmp_path / "root"
+    _begun(root, config)
+    moved = _elsewhere(config, directory.rename(tmp_path / "moved"))
+    with pytest.raises(DataError), driving(*find(root, "real")):
+        pass
+    assert same(root, moved) == ()
+
+    assert follow_data(root, moved)
+    assert not follow_data(root, moved)
+
+    with driving(*find(root, "real")) as drive:
+        assert drive.config == moved
+    assert find(root, "real")[1].hash == config.hash == moved.hash
+
+
+def test_other_data_elsewhere_are_not_gone_on_with(
+    tmp_path: Path, directory: Path, config: CampaignConfig
+) -> None:
+    root = tmp_path / "root"
+    _begun(root, config)
+    other = tmp_path / "other"
+    shutil.copytree(directory, other)
+    _first_box_moved(other)
+
+    with pytest.raises(DataChanged, match="'real'"):
+        follow_data(root, _elsewhere(config, other))
+
+    assert find(root, "real")[1] == config
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"images": 3}'])
+def test_a_damaged_note_of_where_data_lie(tmp_path: Path, config: CampaignConfig, text: str) -> None:
+    _begun(tmp_path, config)
+    (tmp_path / "real" / "data.json").write_text(text)
+    with pytest.raises(FolderError, match=r"data\.json: expected the paths"):
+        find(tmp_path, "real")
 
 
 def test_a_start_that_was_cut_off_is_taken_over(tmp_path: Path, written: Written) -> None:

@@ -12,7 +12,7 @@ from nas.simulation import config as simulation_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(CONFIGS.glob("**/*.yaml"))
-STUDIES = {"proxy_study", "proxy_confirm", "proxy_confirm_bccd"}
+STUDIES = {"proxy_study", "proxy_confirm", "proxy_confirm_bccd", "proxy_confirm_bccd_fine"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

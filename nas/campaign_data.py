@@ -1,0 +1,93 @@
+"""The pictures of a campaign: known by what is in them, so that they may lie elsewhere later."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.config import CampaignConfig
+from nas.folder import CampaignFolder
+from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import PATHS, CocoData
+from proxy_trainer.data.splits import SplitRecord
+from results_db.records import CampaignRecord
+
+
+class DataChanged(RuntimeError):
+    """The data of a campaign are not what they were when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignData:
+    """What a campaign's trials train on and are judged by."""
+
+    hash: str
+    splits: SplitRecord
+
+
+def read(config: CampaignConfig, cache: Path) -> CampaignData | None:
+    """Read the data, decoding them into the cache once rather than by all workers at the same time.
+
+    None for an evaluator without data. Raises DataError, CacheError.
+    """
+    if not isinstance(config.evaluator, ProxyConfig):
+        return None
+    from proxy_trainer.data.config import Split
+    from proxy_trainer.data.image_set import data_hash, open_split, split_record
+
+    data, splits, recipe = config.evaluator.data, config.evaluator.splits, config.evaluator.recipe
+    train, judged = (
+        open_split(data, splits, split, recipe.resolution, cache)
+        for split in (Split.TRAIN, config.evaluator.judge)
+    )
+    return CampaignData(data_hash(train, judged), split_record(data, splits, cache))
+
+
+def check(config: CampaignConfig, stored: CampaignRecord, cache: Path) -> None:
+    """Trials on other data would not be comparable with those that are stored. Raises DataChanged."""
+    data = read(config, cache)
+    if data is not None and (data.hash, data.splits.content_hash) != (stored.data_hash, stored.splits_hash):
+        raise DataChanged(
+            f"campaign {config.name!r}: its data are not what they were when it began "
+            f"({data.hash[:8]}, then {stored.data_hash[:8]}); put them back, or start a new campaign"
+        )
+
+
+def placed(config: CampaignConfig, folder: CampaignFolder) -> CampaignConfig:
+    """The config with the paths that the data have now, where they were moved since the campaign began."""
+    paths = folder.data_paths
+    if paths is None or not isinstance(config.evaluator, ProxyConfig):
+        return config
+    return _with_paths(config, paths)
+
+
+def move(
+    folder: CampaignFolder, ours: CampaignConfig, theirs: CampaignConfig, stored: CampaignRecord
+) -> bool:
+    """Go by the paths that the data have in `theirs`, if these are other ones: whether they are.
+
+    Raises DataChanged where other data lie there, DataError, CacheError.
+    """
+    before, after = _paths(ours), _paths(theirs)
+    if after is None or before == after:
+        return False
+    check(_with_paths(ours, after), stored, folder.cache)
+    folder.record_data_paths(after)
+    return True
+
+
+def _paths(config: CampaignConfig) -> dict[str, str] | None:
+    data = config.evaluator.data if isinstance(config.evaluator, ProxyConfig) else None
+    if not isinstance(data, CocoData):
+        return None
+    return {key: str(path) for key in PATHS if (path := getattr(data, key)) is not None}
+
+
+def _with_paths(config: CampaignConfig, paths: dict[str, str]) -> CampaignConfig:
+    evaluator = config.evaluator
+    if not isinstance(evaluator, ProxyConfig) or not isinstance(evaluator.data, CocoData):
+        return config
+    known = {key: Path(path) for key, path in paths.items() if key in PATHS}
+    data = dataclasses.replace(evaluator.data, **known)  # type: ignore[arg-type]  # paths only, see `known`
+    return dataclasses.replace(config, evaluator=dataclasses.replace(evaluator, data=data))
