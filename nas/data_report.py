@@ -66,8 +66,8 @@ def print_data(facts: dict[str, Any]) -> None:
     if facts["starved_levels"]:
         names = ", ".join(f"P{level}" for level in facts["starved_levels"])
         console.print(
-            f"[red]{names} get next to nothing to learn[/]; a higher resolution gives coarse levels more, a smaller "
-            "anchor_size fine ones. Anchors far smaller than their level's stride teach slowly (docs/proxy.md)"
+            f"[red]{names} get next to nothing to learn[/]; a higher resolution gives coarse levels more, "
+            "a smaller anchor_size fine ones, but anchors far smaller than their level's stride teach slowly"
         )
 
 
