@@ -73,7 +73,18 @@ def main(path: Path) -> int:
     tested = commit()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "full or not full"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-m",
+            "full or not full",
+            "-n",
+            "2",
+            "--dist",
+            "loadfile",
+        ]
         command += [f"--timeout={TIMEOUT}", f"--junitxml={results}"]
         code = subprocess.run(command, cwd=ROOT).returncode
         if results.exists():

@@ -14,7 +14,9 @@ SHARES = 2
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("which", [[], pytest.param(["every"], marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "which", [[], pytest.param(["every"], marks=[pytest.mark.full, pytest.mark.timeout(3600)])]
+)
 def test_every_crash_point(tmp_path: Path, which: list[str]) -> None:
     """Each statement once; in the full tier also each time that it is executed."""
     runs = []
