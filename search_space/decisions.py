@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations, islice
 from math import comb
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ class Decisions:
     sites: tuple[Site, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sites", tuple(_sites(self.space)))
+        object.__setattr__(self, "sites", _sites(self.space))
 
     def mask(self, prefix: Sequence[int]) -> NDArray[np.bool_]:
         """Which options of the site after this prefix are open: a boolean array, as long as its options."""
@@ -155,7 +156,12 @@ class Decisions:
                 raise InvalidDecisions(f"{name}: {list(order)}, expected each block once")
 
 
-def _sites(space: SpineNetSpace) -> Iterator[Site]:
+@lru_cache(maxsize=16)  # half of what a sample costs
+def _sites(space: SpineNetSpace) -> tuple[Site, ...]:
+    return tuple(_each_site(space))
+
+
+def _each_site(space: SpineNetSpace) -> Iterator[Site]:
     inner, outputs = len(space.intermediates), len(space.outputs)
     yield from (Site(f"order {place}", inner) for place in range(inner))
     yield from (Site(f"output order {place}", outputs) for place in range(outputs))

@@ -10,6 +10,7 @@ read this graph.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from search_space.genome import BlockKind, Genome
 
@@ -40,6 +41,7 @@ class Graph:
         return dict(sorted((node.level, node.number) for node in self.nodes if node.output))
 
 
+@lru_cache(maxsize=256)  # the same genome is named, vectorised and priced, one after the other
 def resolve(genome: Genome) -> Graph:
     """The explicit graph of a genome."""
     first = len(genome.stem.nodes)

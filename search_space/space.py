@@ -8,7 +8,7 @@ offset. Drawing, changing and crossing genomes live in modules of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -54,6 +54,7 @@ class SpineNetSpace:
     kinds: tuple[BlockKind, ...] = (BlockKind.BOTTLENECK,)
     window: int | None = 5
     inferred: tuple[str, ...] = ()
+    _parents: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_levels()
@@ -63,10 +64,10 @@ class SpineNetSpace:
                 f"{self.name}: stem node 0: level={first.level}, but the pool before it ends on "
                 f"{STEM_INPUT_LEVEL}: expected {STEM_INPUT_LEVEL} or more"
             )
-        for field in ("outputs", "offsets", "kinds"):
-            values = getattr(self, field)
+        for name in ("outputs", "offsets", "kinds"):
+            values = getattr(self, name)
             if not values or len(set(values)) != len(values):
-                raise InvalidSpace(f"{self.name}: {field}={values}, expected one or more, each once")
+                raise InvalidSpace(f"{self.name}: {name}={values}, expected one or more, each once")
         mobile = {kind is BlockKind.MBCONV for kind in (*self.kinds, *(n.kind for n in self.stem.nodes))}
         if len(mobile) > 1:
             raise InvalidSpace(
@@ -78,8 +79,11 @@ class SpineNetSpace:
         nodes = len(self.stem.nodes) + self.blocks
         if nodes > MAX_NODES:
             raise InvalidSpace(f"{self.name}: {nodes} nodes, expected at most {MAX_NODES}")
-        for field in ("intermediates", "outputs", "offsets", "kinds"):
-            object.__setattr__(self, field, tuple(sorted(getattr(self, field))))
+        for name in ("intermediates", "outputs", "offsets", "kinds"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
+        # Moves and draws ask for them all the time.
+        parents = tuple(self._allowed(block) for block in range(self.blocks))
+        object.__setattr__(self, "_parents", parents)
 
     def _check_levels(self) -> None:
         for level in self.outputs:
@@ -102,6 +106,9 @@ class SpineNetSpace:
 
     def allowed_parents(self, block: int) -> tuple[int, ...]:
         """The node numbers, ascending, that the block at this place (from 0) may take as parents."""
+        return self._parents[block]
+
+    def _allowed(self, block: int) -> tuple[int, ...]:
         first = len(self.stem.nodes)
         nodes = (*self.stem.candidates, *range(first, first + block))
         windowed = self.window is not None and block < len(self.intermediates)
