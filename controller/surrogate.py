@@ -2,7 +2,7 @@
 
 It learns from vectors and values as they are told, is fitted anew at growing intervals, and keeps
 account of how well it ranked what came after each fit: only where that rank correlation is high
-enough may a controller go by it (reference/search.md, section 0).
+enough may a controller go by it (docs/sources.md, 6).
 """
 
 from __future__ import annotations

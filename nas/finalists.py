@@ -1,7 +1,7 @@
 """Finalists: a campaign's best trained again with new seeds, judged by pictures that no reward came from.
 
 The best of many noisy rewards is lucky as well as good: without a second look a search loses part of
-what it found (reference/search.md, section 0). Each trial here is a trial of a campaign of its own,
+what it found (docs/sources.md, 6). Each trial here is a trial of a campaign of its own,
 `NAME.finalists`, with all that campaigns promise.
 """
 

@@ -1,6 +1,6 @@
 """Published genomes and spaces, by name.
 
-Transcribed in reference/spinenet.md, sections 2.4, 4.1 to 4.4 and 10.3: SpineNet-49 and its mobile
+Their sources are in docs/sources.md, sections 3 and 5: SpineNet-49 and its mobile
 sibling from the released code, R0-SP53 and R23-SP30 from figure 4 of Du et al., CVPR 2020, the
 `vertex-` spaces from Vertex AI NAS.
 """

@@ -1,7 +1,7 @@
 """The published networks: a genome with a scaling, heads and an input size, by name.
 
 Du et al., CVPR 2020, section 3.4 and appendix A, and the scaling tables of TF Model Garden
-(reference/spinenet.md, section 5).
+(docs/sources.md, sections 1 and 2).
 """
 
 from __future__ import annotations

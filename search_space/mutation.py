@@ -1,7 +1,7 @@
 """One small change to a genome: moves that know what an order is.
 
 Swap two intermediates, shift one, swap two outputs, re-draw one parent, change one level offset or
-one block kind. Stock mutation of a permutation almost never moves it (reference/search.md, section 1),
+one block kind. Stock mutation of a permutation almost never moves it (docs/sources.md, 6),
 hence the explicit moves. Every child is in the space.
 """
 

@@ -1,4 +1,4 @@
-"""Reads what Vertex AI NAS writes: PyGlove's JSON of a tunable SpineNet (reference/spinenet.md, 10.3).
+"""Reads what Vertex AI NAS writes: PyGlove's JSON of a tunable SpineNet (docs/sources.md, 5).
 
 Two forms are known: the search space's call with its four lists of choices, and the list of block
 specs that it evaluates to. Names of types (`_type`) are ignored and nothing is executed.

@@ -1,6 +1,6 @@
 """A landscape of motifs: known structure, weighed, and hashed neighbourhoods of Weisfeiler and Lehman.
 
-reference/search.md, section 4: long edges help, large jumps between levels hurt, and detail has to arrive
+docs/sources.md, 6: long edges help, large jumps between levels hurt, and detail has to arrive
 at the outputs. The weights are wide draws around these signs, so that no landscape claims to be the
 real one. Hashed motifs make neighbours alike and the landscape rugged.
 """

@@ -147,7 +147,7 @@ def test_the_cost_at_another_scale(nas: Nas) -> None:
 
 
 def test_the_cost_of_the_baseline(nas: Nas) -> None:
-    """reference/spinenet.md, section 0: 34.09 M and 96.88 B."""
+    """Computed from the specs (docs/sources.md, 4): 34.09 M and 96.88 B."""
     facts = json.loads(nas("cost", "resnet-50-fpn", "--json").out)
     assert f"{facts['detector']['params'] / 1e6:.2f}" == "34.09"
     assert f"{facts['detector']['flops'] / 1e9:.2f}" == "96.88"

@@ -38,7 +38,7 @@ def test_nodes_factors_outputs_and_cost_are_in_it(nas: Nas, tmp_path: Path) -> N
     text = _text(nas, tmp_path / "x.svg", "spinenet-49")
     for node in range(17):
         assert f">{node}<" in text
-    # One edge goes down by 8 (reference/spinenet.md, section 4.1), eight by 4, and three up by 4 or 2.
+    # One edge goes down by 8 (docs/sources.md, 3), eight by 4, and three up by 4 or 2.
     assert text.count(">\N{DOWNWARDS ARROW}8<") == 1
     for level in range(3, 8):
         assert f">P{level}<" in text

@@ -22,7 +22,7 @@ from search_space.size import space_size
 
 
 def test_blocks_per_level_are_those_of_the_paper() -> None:
-    """Table 1 of the paper (reference/spinenet.md, section 2.4), without the stem."""
+    """Table 1 of the paper (docs/sources.md, 1), without the stem."""
     counts = Counter(block.level for block in SPINENET_49.blocks)
     assert counts == {2: 1, 3: 2, 4: 4, 5: 4, 6: 2, 7: 2}
     counts = Counter(block.level for block in R0_SP53.blocks)
@@ -48,7 +48,7 @@ def test_what_is_inferred_is_marked() -> None:
     assert SPACES["r23-sp30"].inferred == ("stem",)
 
 
-# reference/spinenet.md, sections 2.5 and 10.3: labelled with the window, without it; distinct.
+# Computed from the specs (docs/sources.md, 4 and 5): labelled with the window, without it; distinct.
 SIZES = {
     "r35-sp18": (6.8, 6.8, None),
     "r23-sp30": (15.1, 15.3, None),

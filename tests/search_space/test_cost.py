@@ -25,7 +25,7 @@ class Published:
     flops: str  # multiply-adds of the detector, in B
 
 
-# reference/spinenet.md section 6.6, with the scalings of section 5; as many digits as it gives.
+# Computed from the specs before our code was written (docs/sources.md, 4); as many digits as that gave.
 FAMILY = {
     "49": Published(SPINENET_49, Scaling(), Head(), 640, "21831488", "28543383", "85.28"),
     "49 at 896": Published(SPINENET_49, Scaling(), Head(), 896, "21831488", "28543383", "167.15"),

@@ -14,8 +14,8 @@ from search_space.graph import resolve
 from search_space.scaling import Scaling
 
 
-def raw_edges_as_in_the_dossier(genome: Genome) -> dict[int, tuple[int, ...]]:
-    """Section 6.4 of reference/spinenet.md word for word: out-degrees and shapes; intermediates only."""
+def raw_edges_as_released(genome: Genome) -> dict[int, tuple[int, ...]]:
+    """The released rule word for word (docs/sources.md, 2): out-degrees and shapes; intermediates only."""
     scaling = Scaling()
     first = len(genome.stem.nodes)
     out_degree = [0] * len(genome)
@@ -46,7 +46,7 @@ def test_raw_edges_follow_the_dangling_rule(
 ) -> None:
     genome = any_genome(np.random.default_rng(seed))
     graph = resolve(genome)
-    expected = raw_edges_as_in_the_dossier(genome)
+    expected = raw_edges_as_released(genome)
     assert {node.number: node.raw for node in graph.nodes if node.output} == expected
     assert not any(node.raw for node in graph.nodes if not node.output)
 
@@ -54,7 +54,7 @@ def test_raw_edges_follow_the_dangling_rule(
 def test_the_random_genomes_do_dangle(any_genome: Callable[[np.random.Generator], Genome]) -> None:
     """The property above would say nothing on genomes without raw edges."""
     genomes = [any_genome(np.random.default_rng(seed)) for seed in range(200)]
-    assert sum(any(raw_edges_as_in_the_dossier(genome).values()) for genome in genomes) > 40
+    assert sum(any(raw_edges_as_released(genome).values()) for genome in genomes) > 40
     assert sum(bool(resolve(genome).dead) for genome in genomes) > 40
 
 
@@ -66,7 +66,7 @@ def test_what_no_output_needs_is_dropped(
     web = nx.DiGraph()
     for node in range(1, len(genome.stem.nodes)):
         web.add_edge(node - 1, node)
-    raw = raw_edges_as_in_the_dossier(genome)
+    raw = raw_edges_as_released(genome)
     for node, block in enumerate(genome.blocks, len(genome.stem.nodes)):
         web.add_edges_from((parent, node) for parent in (*block.parents, *raw.get(node, ())))
     needed = set(genome.outputs.values())
@@ -79,7 +79,7 @@ def test_what_no_output_needs_is_dropped(
 
 @pytest.mark.parametrize(("genome", "output"), [(SPINENET_49, 14), (R0_SP53, 13)])
 def test_the_published_genomes_have_one_raw_edge(genome: Genome, output: int) -> None:
-    """Node 11 dangles in both (reference/spinenet.md, sections 4.1 and 4.2)."""
+    """Node 11 dangles in both (docs/sources.md, 3)."""
     graph = resolve(genome)
     assert graph.dead == ()
     assert {node.number: node.raw for node in graph.nodes if node.raw} == {output: (11,)}

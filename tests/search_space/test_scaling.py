@@ -7,7 +7,7 @@ from search_space.scaling import Scaling
 
 
 def test_widths_are_truncated_as_in_the_references() -> None:
-    """reference/spinenet.md, section 6: 20, 41, 83, 166 for base widths 32, 64, 128, 256 at 0.65."""
+    """As released (docs/sources.md, 2): 20, 41, 83, 166 for base widths 32, 64, 128, 256 at 0.65."""
     scaling = Scaling(width=0.65)
     assert [scaling.feature_width(level) for level in range(1, 8)] == [20, 41, 83, 166, 166, 166, 166]
 

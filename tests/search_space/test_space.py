@@ -44,7 +44,7 @@ def test_samples_are_in_the_space(name: str, seed: int) -> None:
 
 
 def check_by_hand(space: SpineNetSpace, genome: Genome) -> None:
-    """The rules of reference/spinenet.md, sections 2 and 10.3; the last two stem nodes are candidates."""
+    """Rules of the paper and of Vertex (docs/sources.md, 1 and 5); the last two stem nodes are candidates."""
     count, first = len(space.intermediates), len(genome.stem.nodes)
     inner, outer = genome.blocks[:count], genome.blocks[count:]
     assert [block.output for block in genome.blocks] == [False] * count + [True] * 5
@@ -76,7 +76,7 @@ def test_a_longer_stem_gives_its_candidates_only() -> None:
     space.check(space.sample(np.random.default_rng(0)))
 
 
-# Logarithms of reference/spinenet.md, section 2.5.
+# Logarithms, computed from the specs (docs/sources.md, 4).
 @pytest.mark.parametrize(
     ("space", "free", "windowed", "distinct"),
     [

@@ -162,7 +162,7 @@ class Built:
 
 
 def garden(genome: Genome, scaling: Scaling, oracle: Oracle, x: Any) -> dict[int, Any]:
-    """Endpoints by level, as in TF Model Garden's SpineNet (reference/spinenet.md, 6.1 to 6.4).
+    """Endpoints by level, as in TF Model Garden's SpineNet (docs/sources.md, 2).
 
     It knows no resolved graph: the dangling rule is carried out here as the blocks are built, on
     shapes and counts of consumers, over intermediates.

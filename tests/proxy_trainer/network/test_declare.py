@@ -36,17 +36,17 @@ def detector(backbone: Plan, width: int = 256, convs: int = 4) -> Plan:
     ],
 )
 def test_backbone_parameters(genome: Genome, scaling: Scaling, parameters: int) -> None:
-    # To the last one: reference/spinenet.md 6.6, from the released code.
+    # To the last one: computed from the specs before our code was written (docs/sources.md, 4).
     assert declare(backbone_plan(genome, scaling), 640).parameters == parameters
 
 
 def test_spinenet_49_detector_parameters() -> None:
-    # reference/spinenet.md 6.6
+    # Likewise.
     assert declare(detector(backbone_plan(SPINENET_49, Scaling())), 640).parameters == 28_543_383
 
 
 # Millions of parameters and billions of multiply-adds of whole detectors, as published
-# (reference/spinenet.md 6.6, "published"); they agree to what was printed there.
+# (docs/sources.md, 4); they agree to what was printed there.
 @pytest.mark.parametrize(
     ("genome", "scaling", "head", "size", "millions", "multiply_adds"),
     [

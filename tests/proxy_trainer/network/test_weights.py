@@ -107,7 +107,7 @@ def test_variance_scaling_is_that_of_keras(shape: tuple[int, ...]) -> None:
 
 
 def test_heads_start_as_in_the_released_code(layout: Layout) -> None:
-    # reference/spinenet.md, 6.7: towers 0.01, predictors 1e-5, class bias -log(99).
+    # As released (docs/sources.md, 2): towers 0.01, predictors 1e-5, class bias -log(99).
     starts = {weight.path: weight.start for weight in layout.trained if weight.step == "head"}
     assert starts["head/class/conv0/kernel"] == starts["head/box/conv0/kernel"] == Normal(0.01)
     assert starts["head/class/predict/kernel"] == starts["head/box/predict/kernel"] == Normal(1e-5)
