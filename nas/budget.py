@@ -192,9 +192,9 @@ class Account:
         self._closed = Spent(hours, self._closed.trial_hours + _hours(took))
         self._longest = max(self._longest, took.total_seconds())
 
-    def finished(self, took: timedelta) -> None:
-        """A trial, of this driver or an earlier one, came to its measurement, after so long."""
-        self._finished += 1
+    def finished(self, took: timedelta, trials: int = 1) -> None:
+        """Trials, of this driver or an earlier one, came to their measurements, after so long together."""
+        self._finished += trials
         self._seconds += max(0.0, took.total_seconds())
 
     def spent(self, moment: datetime) -> Spent:

@@ -59,22 +59,23 @@ def placed(config: CampaignConfig, folder: CampaignFolder) -> CampaignConfig:
     paths = folder.data_paths
     if paths is None or not isinstance(config.evaluator, ProxyConfig):
         return config
-    return _with_paths(config, paths)
+    return with_paths(config, paths)
 
 
-def move(
-    folder: CampaignFolder, ours: CampaignConfig, theirs: CampaignConfig, stored: CampaignRecord
-) -> bool:
-    """Go by the paths that the data have in `theirs`, if these are other ones: whether they are.
+def with_paths(config: CampaignConfig, paths: dict[str, str]) -> CampaignConfig:
+    """The config with its data there."""
+    evaluator = config.evaluator
+    if not isinstance(evaluator, ProxyConfig) or not isinstance(evaluator.data, CocoData):
+        return config
+    known = {key: Path(path) for key, path in paths.items() if key in PATHS}
+    data = dataclasses.replace(evaluator.data, **known)  # type: ignore[arg-type]  # paths only, see `known`
+    return dataclasses.replace(config, evaluator=dataclasses.replace(evaluator, data=data))
 
-    Raises DataChanged where other data lie there, DataError, CacheError.
-    """
+
+def moved(ours: CampaignConfig, theirs: CampaignConfig) -> dict[str, str] | None:
+    """The paths of the data in `theirs`, by the words of a config, if these are others than in `ours`."""
     before, after = _paths(ours), _paths(theirs)
-    if after is None or before == after:
-        return False
-    check(_with_paths(ours, after), stored, folder.cache)
-    folder.record_data_paths(after)
-    return True
+    return None if before == after else after
 
 
 def _paths(config: CampaignConfig) -> dict[str, str] | None:
@@ -82,12 +83,3 @@ def _paths(config: CampaignConfig) -> dict[str, str] | None:
     if not isinstance(data, CocoData):
         return None
     return {key: str(path) for key in PATHS if (path := getattr(data, key)) is not None}
-
-
-def _with_paths(config: CampaignConfig, paths: dict[str, str]) -> CampaignConfig:
-    evaluator = config.evaluator
-    if not isinstance(evaluator, ProxyConfig) or not isinstance(evaluator.data, CocoData):
-        return config
-    known = {key: Path(path) for key, path in paths.items() if key in PATHS}
-    data = dataclasses.replace(evaluator.data, **known)  # type: ignore[arg-type]  # paths only, see `known`
-    return dataclasses.replace(config, evaluator=dataclasses.replace(evaluator, data=data))

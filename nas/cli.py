@@ -83,7 +83,7 @@ def run(
                 "do their part at any time",
                 err=True,
             )
-        if follow_data(where, loaded):
+        if follow_data(where, loaded.name, loaded):
             typer.echo(f"campaign {loaded.name!r}: its data lie where this file says from now on", err=True)
         _drive(where, loaded.name)
         return

@@ -20,7 +20,7 @@ from nas import finalists
 from nas.config import CampaignConfig
 from nas.errors import Refusal
 from nas.folder import LONGEST_NAME
-from nas.launch import create, find
+from nas.launch import create, find, follow_data
 from results_db.store import Store
 
 SUFFIX: Final = ".control"
@@ -49,7 +49,7 @@ def prepare(root: Path, name: str) -> CampaignConfig:
         found = find(root, made.name)[1]
         if found.hash != made.hash:
             raise Refusal(f"campaign {made.name!r} is not the control of {name!r} as it is now; remove it")
-        return found
+        return find(root, made.name)[1] if follow_data(root, made.name, config) else found
     create(made, root)
     return made
 

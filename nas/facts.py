@@ -81,8 +81,8 @@ def _spending(store: Store, config: CampaignConfig, alive: object) -> tuple[tupl
     """How much of each hard limit is used, and whether none has room for another trial."""
     limits, moment = config.rules.limits, datetime.now(UTC)
     account = Account(limits, intervals(store, config.name, moment if alive else None))
-    for took in store.durations(config.name):
-        account.finished(took)
+    finished, took = store.durations(config.name)
+    account.finished(took, finished)
     return uses(limits, account.spent(moment)), not account.has_room(moment)
 
 

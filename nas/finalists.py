@@ -27,7 +27,7 @@ from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
 from nas.evaluators import EvaluatorConfig
 from nas.folder import LONGEST_NAME
-from nas.launch import create, find
+from nas.launch import create, find, follow_data
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from results_db.records import TrialRecord
@@ -62,7 +62,8 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     place, config = find(root, name)
     finalists = name + SUFFIX
     if (root / finalists).exists():
-        return _going_on(root, name, wanted)
+        made = _going_on(root, name, wanted)
+        return find(root, finalists)[1] if follow_data(root, finalists, config) else made
     if len(finalists) > LONGEST_NAME:
         raise Refusal(f"campaign {name!r}: {finalists!r} would be longer than {LONGEST_NAME} characters")
     wanted = wanted or config.finalists or FinalistsConfig()

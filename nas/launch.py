@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -22,7 +22,7 @@ from nas.folder import CampaignFolder, FolderError
 from nas.interrupts import Interruptible, Interrupts, TimeUp
 from nas.runners.options import RayOptions, SerialOptions
 from nas.validation import Refused
-from nas.warm_start import looked_up
+from nas.warm_start import as_made, looked_up
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.provenance import code_version, versions
 from results_db.errors import CampaignExists, StorageError
@@ -78,8 +78,9 @@ def same(root: Path, config: CampaignConfig) -> tuple[str, ...]:
 
     Gives the keys that may differ and do; the campaign goes by the stored ones.
     """
-    config = _looked_up(config, root)
     _, stored = find(root, config.name)
+    with suppress(ValueError):  # then they are not the same
+        config = dataclasses.replace(config, warm_start=as_made(config.warm_start, stored.warm_start))
     if stored.hash != config.hash:
         raise FolderError(
             f"campaign {config.name!r} in {root} has another config ({stored.hash}, this one {config.hash}); "
@@ -116,14 +117,20 @@ def find(root: Path, name: str) -> tuple[CampaignFolder, CampaignConfig]:
         return folder, campaign_data.placed(from_json(dict(store.campaign(name).config)), folder)
 
 
-def follow_data(root: Path, config: CampaignConfig) -> bool:
-    """Where this config's data lie elsewhere than its campaign's, go by them there: whether they do.
+def follow_data(root: Path, name: str, config: CampaignConfig) -> bool:
+    """Where this config's data lie elsewhere than the campaign's, go by them there: whether they do.
 
-    Raises DataChanged, DataError, CacheError, FolderError, StorageError.
+    Raises DataChanged, DataError, CacheError, FolderError, CampaignBusy and other StorageErrors.
     """
-    folder, ours = find(root, config.name)
-    with Store.read(folder.database) as store:
-        return campaign_data.move(folder, ours, config, store.campaign(config.name))
+    folder, ours = find(root, name)
+    paths = campaign_data.moved(ours, config)
+    if paths is None:
+        return False
+    with Store.open(folder.database) as store:
+        campaign_data.check(campaign_data.with_paths(ours, paths), store.campaign(name), folder.cache)
+        with store.take(name):  # whoever drives it goes by the old ones
+            folder.record_data_paths(paths)
+    return True
 
 
 @contextmanager

@@ -80,11 +80,11 @@ class CampaignRules:
     def verdict(self, kind: FailureKind, before: int, *, shared: bool) -> Verdict:
         """What is done about an attempt that failed, of a trial that failed like this `before` times.
 
-        `shared`: other trials ran on the same node. Unreadable data is nobody's fault but the data's:
-        the trial waits until that is mended.
+        `shared`: other trials ran on the same node. Unreadable data is nobody's fault but the data's: unless
+        it is to be tried again, as where file systems hiccup, the trial waits until that is mended.
         """
         if kind is FailureKind.DATA:
-            return Verdict.STOP
+            return Verdict.ELSEWHERE if before < self.retries.get(kind, 0) else Verdict.STOP
         if shared and kind in self.alone:
             return Verdict.ALONE
         if before < self.retries.get(kind, 0):

@@ -83,6 +83,14 @@ def looked_up(starts: Sequence[Start], space: SpineNetSpace, root: Path) -> tupl
     return tuple(found)
 
 
+def as_made(starts: Sequence[Start], made: Sequence[Start]) -> tuple[Start, ...]:
+    """The same with what was found for a campaign when it was made in the places of what was looked up."""
+    found: list[Start] = []
+    for start in starts:
+        found += made[len(found) :][: start.best] if isinstance(start, BestOf) else [start]
+    return tuple(found)
+
+
 def _best(start: BestOf, seen: set[str], space: SpineNetSpace, root: Path) -> list[str]:
     from results_db.store import Store  # SQLAlchemy takes a moment, and configs are read without it
 

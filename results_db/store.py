@@ -235,8 +235,8 @@ class Store:
             return queries.intervals(session, row.id)
 
     @patient
-    def durations(self, name: str) -> tuple[timedelta, ...]:
-        """How long the latest attempts of the finished trials took, in finish order."""
+    def durations(self, name: str) -> tuple[int, timedelta]:
+        """How many trials finished, and how long their latest attempts took together."""
         with self._campaign(name) as (session, row):
             return queries.durations(session, row.id)
 

@@ -38,7 +38,7 @@ def run_study(study: StudyConfig, root: Path, go_on: str, arms: Sequence[str] = 
         else:
             create(config, root)
         if not _complete(study, name, root):
-            follow_data(root, config)
+            follow_data(root, config.name, config)
             drive(root, config.name, go_on)
 
 

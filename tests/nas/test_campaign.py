@@ -325,6 +325,16 @@ def test_unreadable_data_stops_the_campaign_and_loses_nothing(store: Store) -> N
     assert [outcome.result for outcome in controller.told] == [(0.5,)]
 
 
+def test_unreadable_data_may_be_tried_again(store: Store) -> None:
+    rules = CampaignRules(trials=5, retries={FailureKind.DATA: 1})
+    campaign = open_campaign(store, Notebook(), rules)
+    handed(campaign.propose())
+    campaign.record(1, 1, failed(FailureKind.DATA))
+    assert handed(campaign.propose()).attempt == 2
+    with pytest.raises(DataFailure):
+        campaign.record(1, 2, failed(FailureKind.DATA))
+
+
 def test_too_many_failures_stop_the_campaign(store: Store) -> None:
     rules = CampaignRules(trials=20, failure_share=0.5, min_failures=3)
     campaign = open_campaign(store, Notebook(), rules)

@@ -15,6 +15,8 @@ import pytest
 
 from nas.campaign_data import DataChanged
 from nas.config import CampaignConfig, from_json, load
+from nas.control import prepare as prepare_control
+from nas.finalists import prepare as prepare_finalists
 from nas.folder import FolderError
 from nas.launch import create, driving, find, follow_data, run, same, tidy_checkpoints
 from nas.runners.options import SerialOptions
@@ -24,10 +26,11 @@ from proxy_trainer.data.config import RenderedData
 from proxy_trainer.data.errors import DataError
 from proxy_trainer.data.render import render_to
 from proxy_trainer.protocol import TrialFailed
-from results_db.errors import CampaignExists, LeaseLost
+from results_db.errors import CampaignBusy, CampaignExists, LeaseLost
+from results_db.fence import Holder
 from results_db.store import Store
 from results_db.writer import BEAT_SECONDS
-from search_space.trial import Assignment, FailureKind
+from search_space.trial import Assignment, FailureKind, Measurement
 
 Written = Callable[..., Path]
 
@@ -108,8 +111,8 @@ def test_data_that_were_moved_are_gone_on_with(
         pass
     assert same(root, moved) == ()
 
-    assert follow_data(root, moved)
-    assert not follow_data(root, moved)
+    assert follow_data(root, "real", moved)
+    assert not follow_data(root, "real", moved)
 
     with driving(*find(root, "real")) as drive:
         assert drive.config == moved
@@ -126,9 +129,44 @@ def test_other_data_elsewhere_are_not_gone_on_with(
     _first_box_moved(other)
 
     with pytest.raises(DataChanged, match="'real'"):
-        follow_data(root, _elsewhere(config, other))
+        follow_data(root, "real", _elsewhere(config, other))
 
     assert find(root, "real")[1] == config
+
+
+def test_data_stay_where_whoever_drives_looks_for_them(
+    tmp_path: Path, directory: Path, config: CampaignConfig
+) -> None:
+    root = tmp_path / "root"
+    folder = create(config, root)
+    shutil.copytree(directory, tmp_path / "copy")
+    other = Holder(host="elsewhere", boot="b", pid=1, process_start="1")
+
+    with Store.open(folder.database) as store, store.take("real", me=other), pytest.raises(CampaignBusy):
+        follow_data(root, "real", _elsewhere(config, tmp_path / "copy"))
+
+    assert find(root, "real")[1] == config
+
+
+@pytest.mark.parametrize("arm", [prepare_control, lambda root, name: prepare_finalists(root, name, None)])
+def test_what_belongs_to_a_campaign_goes_on_where_its_data_were_moved(
+    tmp_path: Path, directory: Path, config: CampaignConfig, arm: Callable[[Path, str], CampaignConfig]
+) -> None:
+    root = tmp_path / "root"
+    create(config, root)
+    with driving(*find(root, "real")) as drive:
+        given = drive.campaign.propose()
+        assert isinstance(given, Assignment)
+        drive.campaign.record(given.number, given.attempt, Measurement(step=1, metrics={"AP": 0.5}))
+    arm(root, "real")
+    moved = _elsewhere(config, directory.rename(tmp_path / "moved"))
+    assert follow_data(root, "real", moved)
+
+    made = arm(root, "real")
+
+    with driving(*find(root, made.name)) as drive:
+        assert isinstance(drive.config.evaluator, ProxyConfig)
+        assert drive.config.evaluator.data == cast("ProxyConfig", moved.evaluator).data
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"images": 3}'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def test_an_earlier_campaign_that_does_not_fit(
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended
     assert all(word in ended.err for word in told), ended.err
     assert not (home / "second").exists()
+
+
+def test_a_campaign_goes_on_with_what_was_looked_up_for_it_then(
+    nas: Nas, home: Path, written: Written
+) -> None:
+    nas("run", written({"budget": {"trials": 6}}))
+    second = written({"name": "second", "warm_start": ["spinenet-49", {"campaign": "small", "best": 2}]})
+    began = nas("run", second)
+    shutil.rmtree(home / "small")
+
+    went_on = nas("run", second, "--continue")
+    fewer = written({"name": "second", "warm_start": ["spinenet-49", {"campaign": "small", "best": 1}]})
+    refused = nas("run", fewer, "--continue")
+
+    assert (began.code, went_on.code, refused.code) == (0, 0, 2), (began, went_on, refused)
+    assert "has another config" in refused.err
 
 
 def test_a_list_of_genomes_needs_no_start(nas: Nas, written: Written) -> None:

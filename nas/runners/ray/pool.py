@@ -32,7 +32,7 @@ TURN_SECONDS: Final = 0.2
 STARTS_IN_VAIN: Final = 3
 LONGEST_PAUSE: Final = 60.0
 NO_ROOM_SECONDS: Final = 900.0
-"""So long a cluster may have no node for any worker: its autoscaler may be at it."""
+"""So long a cluster may have no node for any worker before the first: its autoscaler may be at it."""
 
 ABLE: Final = (Phase.IDLE, Phase.WORKING, Phase.STOPPING)
 
@@ -106,7 +106,7 @@ class Pool:
                 self._hire(slot)
         if self._cluster.has_room:
             self._room_seen = now
-        elif now - self._room_seen > NO_ROOM_SECONDS:
+        elif not self._ready_once and now - self._room_seen > NO_ROOM_SECONDS:
             cpus, gpus = self._options.cpus_per_worker, self._options.gpus_per_worker
             raise RunnerError(
                 f"for {NO_ROOM_SECONDS / 60:.0f} minutes no node of the Ray cluster has had"
