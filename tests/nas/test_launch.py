@@ -27,7 +27,7 @@ from proxy_trainer.data.errors import DataError
 from proxy_trainer.data.render import render_to
 from proxy_trainer.protocol import TrialFailed
 from results_db.errors import CampaignBusy, CampaignExists, LeaseLost
-from results_db.fence import Holder
+from results_db.fence import Holder, process_start
 from results_db.store import Store
 from results_db.writer import BEAT_SECONDS
 from search_space.trial import Assignment, FailureKind, Measurement
@@ -140,7 +140,8 @@ def test_data_stay_where_whoever_drives_looks_for_them(
     root = tmp_path / "root"
     folder = create(config, root)
     shutil.copytree(directory, tmp_path / "copy")
-    other = Holder(host="elsewhere", boot="b", pid=1, process_start="1")
+    parent = os.getppid()
+    other = dataclasses.replace(Holder.me(), pid=parent, process_start=process_start(parent) or "")
 
     with Store.open(folder.database) as store, store.take("real", me=other), pytest.raises(CampaignBusy):
         follow_data(root, "real", _elsewhere(config, tmp_path / "copy"))
