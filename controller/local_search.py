@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Literal
+from typing import ClassVar, Final, Generic, Literal
 
 import numpy as np
 
 from controller.contenders import ContendersConfig
 from controller.protocol import G, Outcome, Pending, Proposal, Space, check_single
 from search_space.trial import FailureKind
+
+STRANDED: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class LocalSearch(Generic[G]):
     `start` random genomes, counted told and pending together. Moves that failed or were stopped early led
     nowhere too, and so did what a wrapper proposed in a move's place (no_repeats.py, cost_gate.py). What
     was under way before the incumbent was told is no move from it, and what is measured again
-    (contenders.py) is left out.
+    (contenders.py) is left out. Where nobody can tell, because no move from the incumbent was ever
+    told (all its neighbours were known before), a climb ends after `STRANDED` times its patience.
     """
 
     def __init__(self, space: Space[G], config: LocalSearchConfig) -> None:
@@ -55,6 +58,7 @@ class LocalSearch(Generic[G]):
         self._seen = 0
         self._failed_moves = 0
         self._first_move: int | None = None  # the lowest number of those told from the incumbent
+        self._elsewhere = 0  # what wrappers proposed, told since the incumbent was
         self._top: Outcome[G] | None = None
         self._height = float("-inf")
 
@@ -79,12 +83,14 @@ class LocalSearch(Generic[G]):
             and outcome.result[0] > self._height
         ):
             self._top, self._height = outcome, outcome.result[0]
-            self._failed_moves, self._first_move = 0, None
+            self._failed_moves, self._first_move, self._elsewhere = 0, None, 0
         else:
             self._failed_moves += self._is_move(outcome)
-        if self._failed_moves >= self._config.patience:
+            self._elsewhere += "climb" not in outcome.note
+        stranded = self._first_move is None and self._elsewhere >= STRANDED * self._config.patience
+        if self._failed_moves >= self._config.patience or stranded:
             self._climb += 1
-            self._seen = self._failed_moves = 0
+            self._seen = self._failed_moves = self._elsewhere = 0
             self._top, self._height, self._first_move = None, float("-inf"), None
 
     def _is_move(self, outcome: Outcome[G]) -> bool:

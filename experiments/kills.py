@@ -4,8 +4,8 @@
 
 Serial and Ray runner, the quickstart's recipe with fewer steps. At random moments the whole process
 tree gets SIGKILL, and the campaign goes on as on another machine: of the old one only its folder is kept,
-under a new root, without the decoded pictures. Checked: every number once, no reward that was stored is lost or changed; with the
-serial runner the same genomes, rewards and order as without kills. Writes
+under a new root, without the decoded pictures. Checked: every number once, no reward that was stored is
+lost or changed; with the serial runner the same genomes, rewards and order as without kills. Writes
 experiments/results/kills.json.
 """
 

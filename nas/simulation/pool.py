@@ -7,7 +7,7 @@ trials it says which controller would have found the best of them sooner.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nas.errors import Refusal
 from nas.launch import find
+from nas.simulation.tables import Choice
 from nas.simulation.task import Measured
 from results_db.store import Store
 from search_space.features import features
@@ -51,6 +52,11 @@ class PoolSpace:
             found[text] = [self.texts[index] for index in order if self.texts[index] != text][:NEAREST]
         return found
 
+    @cached_property
+    def networks(self) -> int:
+        """How many of them differ as networks."""
+        return len({fingerprint(genome) for genome in self._genomes.values()})
+
     def sample(self, rng: np.random.Generator) -> Genome:
         """One of them."""
         return self._genomes[self.texts[int(rng.integers(len(self.texts)))]]
@@ -75,6 +81,34 @@ class PoolSpace:
     def from_text(self, text: str) -> Genome:
         """The inverse of `to_text`."""
         return self._genomes[text]
+
+    def decisions(self) -> PoolDecisions:
+        """One choice among all, for policies."""
+        return PoolDecisions(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDecisions:
+    """Which of the genomes: a single decision."""
+
+    space: PoolSpace
+
+    @property
+    def sites(self) -> tuple[Choice, ...]:
+        """The one."""
+        return (Choice(len(self.space.texts)),)
+
+    def mask(self, prefix: Sequence[int]) -> NDArray[np.bool_]:  # noqa: ARG002, there is one site
+        """All are open."""
+        return np.ones(len(self.space.texts), np.bool_)
+
+    def decode(self, choices: Sequence[int]) -> Genome:
+        """The genome of that place."""
+        return self.space.from_text(self.space.texts[choices[0]])
+
+    def encode(self, genome: Genome) -> tuple[int, ...]:
+        """Its place."""
+        return (self.space.texts.index(genome.to_text()),)
 
 
 @dataclass(frozen=True, slots=True)

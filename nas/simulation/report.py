@@ -78,13 +78,17 @@ def _values(courses: Sequence[Course], moment: int) -> Floats:
 def _spread(values: Floats) -> dict[str, Any]:
     return {
         "median": float(np.median(values)),
-        "mean": float(values.mean()),
+        "mean": float(values.mean()) if np.isfinite(values).all() else None,
         "quartiles": np.percentile(values, [25, 75]).tolist(),
     }
 
 
 def _p(values: Floats, others: Floats, alternative: str) -> float:
-    """1 where nothing differs."""
+    """1 where nothing differs. What has no best yet is worse than what has, and like what has none either."""
     if (values == others).all():
         return 1.0
-    return float(wilcoxon(values, others, alternative=alternative, zero_method="zsplit").pvalue)
+    known = np.concatenate([values, others])
+    known = known[np.isfinite(known)]
+    least = known.min() - np.ptp(known) - 1
+    differences = np.maximum(values, least) - np.maximum(others, least)
+    return float(wilcoxon(differences, alternative=alternative, zero_method="zsplit").pvalue)

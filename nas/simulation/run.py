@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from controller.config import ControllerConfig, build, resolved
-from controller.protocol import Controller
+from controller.protocol import Controller, G
 from controller.standing import Standing
 from nas import folder
 from nas.errors import Refusal
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
 from nas.simulation.landscapes import Landscape, LandscapeConfig
-from nas.simulation.pool import pool
+from nas.simulation.pool import Pool, pool
 from nas.simulation.task import Task
+
+CALM: Final = Weather()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,11 @@ def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
 def _built(job: _Job) -> tuple[Controller[Any], Task[Any]]:
     """A fresh controller, and the task. Raises MissingPackage, Refusal."""
     task = task_of(job.task_config)
+    if isinstance(task, Pool) and job.controller_config.no_repeats and 2 * job.trials > task.space.networks:
+        raise Refusal(
+            f"{job.task}: trials={job.trials}, expected at most {task.space.networks // 2}, half of the "
+            "networks there are: beyond that new ones are hard to find"
+        )
     try:
         return build(resolved(job.controller_config, job.trials), task.space), task
     except ValueError as error:
@@ -100,18 +107,36 @@ def _built(job: _Job) -> tuple[Controller[Any], Task[Any]]:
 
 def _run(job: _Job) -> Course:
     controller, task = _built(job)
+    named = (job.task, job.controller)
+    return course(
+        task, controller, named, trials=job.trials, seed=job.seed, workers=job.workers, weather=job.weather
+    )
+
+
+def course(  # noqa: PLR0913, what it follows from
+    task: Task[G],
+    controller: Controller[G],
+    named: tuple[str, str],
+    *,
+    trials: int,
+    seed: int = 0,
+    workers: int = 1,
+    weather: Weather = CALM,
+) -> Course:
+    """One simulated campaign of a fresh controller on any task, one of your own say; `named` as in reports.
+
+    Raises ControllerStuck, and SpaceExhausted where nothing new is left.
+    """
     best: list[float | None] = []
     standing, truths, now = Standing(), dict[str, float](), 0.0
-    for ended in simulate(
-        controller, task, trials=job.trials, workers=job.workers, seed=job.seed, weather=job.weather
-    ):
+    for ended in simulate(controller, task, trials=trials, workers=workers, seed=seed, weather=weather):
         if ended.value is not None:
             standing.add(ended.genome, ended.value)
             truths[ended.genome] = ended.truth
         leader = standing.ranked(1)
         best.append(truths[leader[0]] if leader else None)
         now = ended.at
-    return Course(job.task, job.controller, job.seed, tuple(best), now)
+    return Course(*named, seed, tuple(best), now)
 
 
 @lru_cache(maxsize=4)

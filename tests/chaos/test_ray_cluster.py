@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,50 @@ def test_a_head_that_hangs_is_noticed(cluster: Any, start: Start, sound: Sound, 
     _, errors = start(url, trials=trials, runner="ray", workers=2, seconds=0.02, failures=0).communicate()
     assert errors == ""
     sound(url, trials)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_nodes_struck_at_random_moments(cluster: Any, start: Start, sound: Sound, tmp_path: Path) -> None:
+    """Nodes die without a word, others join, and some stand still for seconds as overloaded ones do."""
+    url, trials, joined = f"sqlite:///{tmp_path / 'c.sqlite'}", 400, {"RAY_ADDRESS": cluster.address}
+    rng, strikes = random.Random(6), {"dies": 0, "stands still": 0}
+    nodes = [cluster.add_node(num_cpus=1, **SMALL) for _ in range(3)]
+    process = start(url, joined, trials=trials, runner="ray", workers=3, seconds=0.3, failures=0.05)
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    while process.poll() is None and sum(strikes.values()) < 20:
+        time.sleep(rng.uniform(0.2, 3))
+        struck = nodes.pop(rng.randrange(len(nodes)))
+        if rng.random() < 0.6:
+            strikes["dies"] += 1
+            cluster.remove_node(struck, allow_graceful=False)
+            struck = cluster.add_node(num_cpus=1, **SMALL)
+        else:
+            strikes["stands still"] += 1
+            stand_still(struck, rng.uniform(1, 4))
+        nodes.append(struck)
+
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert min(strikes.values()) > 2, "the campaign was over before it was struck"
+    with Store.read(url) as store:
+        assert any(each.failure is not None for each in store.attempts("chaos"))
+    sound(url, trials)
+
+
+def stand_still(node: Any, seconds: float) -> None:
+    """Stop a node's raylet and all its workers for a while."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    stopped = [raylet, *raylet.children(recursive=True)]
+    for each in stopped:
+        with suppress(psutil.NoSuchProcess):
+            each.suspend()
+    time.sleep(seconds)
+    for each in stopped:
+        with suppress(psutil.NoSuchProcess):
+            each.resume()
 
 
 def _failed_on(url: str, node: str) -> int:

@@ -132,6 +132,18 @@ def test_climbs_end_where_no_neighbour_is_new() -> None:
     assert climbs == [0, 0, 0, 0, 0, None, None, 1, 1, 1, 1, 1]
 
 
+def test_a_climb_ends_where_all_moves_were_known_before() -> None:
+    """The incumbent's one neighbour was told first, so that no move from it is ever told."""
+    small = ChoiceSpace((2, 40))
+    line = LocalSearch(small, LocalSearchConfig(start=2, patience=3))
+    for number, value in ((0, 0.1), (1, 0.2)):
+        line.tell(Outcome(number, (0, number), {"climb": 0}, (value,)))
+    for number in range(2, 14):  # what no_repeats found elsewhere
+        assert ask(line).note == {"climb": 0, "parents": [1]}
+        line.tell(Outcome(number, (1, number), {"redrawn": 100}, (0.0,)))
+    assert ask(line).note == {"climb": 1}
+
+
 def test_a_stopped_trial_is_no_top() -> None:
     controller = search(start=1)
     controller.tell(Outcome(0, (5,) * 8, {"climb": 0}, (9.0,), fidelity=100))

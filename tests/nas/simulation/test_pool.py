@@ -9,15 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from controller.config import build
+from controller.random_search import RandomSearchConfig
+from controller.reinforce import ReinforceConfig
 from nas.budget import Budget
 from nas.config import load
 from nas.errors import Refusal
 from nas.folder import FolderError
 from nas.launch import create, driving, run
-from nas.simulation.config import CampaignTaskConfig
+from nas.simulation.config import CampaignTaskConfig, SimulationConfig
 from nas.simulation.pool import NEAREST, pool
-from nas.simulation.run import task_of
+from nas.simulation.run import course, courses, task_of
 from search_space.features import features
+from search_space.fingerprint import fingerprint
+from search_space.genome import Genome
 
 Written = Callable[..., Path]
 CONFIG = """
@@ -58,6 +63,35 @@ def test_it_answers_what_was_measured_and_moves_to_near_ones(tmp_path: Path) -> 
         nearest = sorted(far, key=far.__getitem__)[1 : NEAREST + 1]
         assert found.space.mutate(genome, rng).to_text() in nearest
     assert seen == set(rewards)
+
+
+def test_policies_search_it_by_one_decision(tmp_path: Path) -> None:
+    rewards = ran(tmp_path, 12)
+    task = pool(tmp_path, "small")
+    decisions = task.space.decisions()
+    texts = {decisions.decode((place,)).to_text() for place in range(decisions.sites[0].options)}
+    assert texts == set(rewards)
+    assert all(
+        decisions.decode(decisions.encode(genome)) == genome for genome in map(task.space.from_text, texts)
+    )
+
+    found = course(task, build(ReinforceConfig(batch=2), task.space), ("small", "reinforce"), trials=30)
+
+    assert len(found.best) == 30
+    assert found.best[-1] in rewards.values()
+
+
+def test_more_trials_than_it_can_give_new_genomes_are_refused_at_once(tmp_path: Path) -> None:
+    networks = len({fingerprint(Genome.from_text(text)) for text in ran(tmp_path, 12)})
+    config = SimulationConfig(
+        name="s",
+        tasks={"small": CampaignTaskConfig(campaign="small", root=tmp_path)},
+        controllers={"random": RandomSearchConfig()},
+        trials=networks // 2 + 1,
+    )
+    with pytest.raises(Refusal, match=f"expected at most {networks // 2}, half of the networks"):
+        next(courses(config, 1))
+    assert len(list(courses(dataclasses.replace(config, trials=networks // 2), 1))) == config.seeds
 
 
 def test_too_few_genomes_are_refused(tmp_path: Path) -> None:
