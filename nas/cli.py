@@ -211,12 +211,15 @@ def export(
     root: Root = None,
 ) -> None:
     """Write the winner as a spec file and a full-size Keras backbone, checked by rebuilding both."""
-    from nas import engine_noise, folder, ranking
+    from nas import engine_noise, finalists, folder, ranking
     from nas.errors import Refusal
     from results_db.store import Store
 
     place = folder.find(folder.root(root), name)
     with Store.read(place.database) as store:
+        if number is None and (chosen := finalists.winner(folder.root(root), name)) is not None:
+            typer.echo(f"trial {chosen}: the best of the finalists, by the mean of their trainings", err=True)
+            number = chosen
         found = (
             [store.trial(name, number)]
             if number is not None

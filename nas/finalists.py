@@ -30,7 +30,7 @@ from nas.folder import LONGEST_NAME
 from nas.launch import create, find, follow_data
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
-from results_db.records import TrialRecord
+from results_db.records import ENDED, TrialRecord
 from results_db.store import Store
 
 SUFFIX: Final = ".finalists"
@@ -152,6 +152,21 @@ def standing(root: Path, name: str) -> list[Finalist] | None:
         )
     rows = [_finalist(text, found, again[index :: len(texts)]) for index, text in enumerate(texts)]
     return sorted(rows, key=lambda row: -_mean(row.rewards))
+
+
+def winner(root: Path, name: str) -> int | None:
+    """The trial whose network has the highest mean of a campaign's finalists; None until all are trained.
+
+    Raises Refusal where the finalists are of another campaign.
+    """
+    rows = standing(root, name)
+    if not rows or not rows[0].rewards:
+        return None
+    place, config, _ = _found(root, name)
+    with Store.read(place.database) as store:
+        counts = store.counts(config.name)
+    ended = sum(counts[status] for status in ENDED)
+    return rows[0].number if ended >= config.budget.trials else None
 
 
 def _finalist(text: str, found: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> Finalist:

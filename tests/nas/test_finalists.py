@@ -18,16 +18,19 @@ from nas import control, ranking
 from nas.budget import Budget
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
-from nas.finalists import Finalist, finalist_facts, prepare, standing
+from nas.finalists import Finalist, finalist_facts, prepare, standing, winner
 from nas.launch import create, driving, find, run
 from nas.limits import Limits
 from nas.objectives import Objective
 from nas.warm_start import named
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split, Splits
+from proxy_trainer.synthetic import SyntheticConfig
+from results_db.store import Store
 from search_space.trial import Assignment, Measurement
 
 Written = Callable[..., Path]
+Nas = Callable[..., Any]
 
 
 def ran(root: Path, written: Written, **changes: Any) -> Any:
@@ -46,12 +49,51 @@ def train(root: Path, name: str, top: int = 3, seeds: int = 4) -> Any:
         return drive.store.trials(made.name)
 
 
+def test_the_winner_is_the_finalist_of_the_highest_mean_once_all_are_trained(
+    tmp_path: Path, written: Written
+) -> None:
+    evaluator = SyntheticConfig(noise=0.3)  # so that who was best at first is not so again
+    config = ran(tmp_path, written, evaluator=evaluator)
+    assert winner(tmp_path, config.name) is None
+    made = prepare(tmp_path, config.name, FinalistsConfig(top=4, seeds=4))
+    folder, _ = find(tmp_path, made.name)
+    with driving(folder, made) as drive:
+        for reward in (0.1, 0.2, 0.9, 0.3):
+            given = drive.campaign.propose()
+            assert isinstance(given, Assignment)
+            drive.campaign.record(given.number, given.attempt, Measurement(step=1, metrics={"AP": reward}))
+    rows = standing(tmp_path, config.name)
+    assert rows is not None
+    assert winner(tmp_path, config.name) is None
+    with driving(folder, made) as drive:
+        run(drive, lambda: None)
+    rows = standing(tmp_path, config.name)
+    assert rows is not None
+    means = {row.number: np.mean(row.rewards) for row in rows}
+    assert winner(tmp_path, config.name) == max(means, key=lambda number: means[number])
+
+
+def test_the_winner_is_what_is_exported(nas: Nas, written: Written, home: Path, tmp_path: Path) -> None:
+    noisy = {"kind": "synthetic", "noise": 0.3}
+    path = written({"seed": 1, "evaluator": noisy, "finalists": {"top": 4, "seeds": 3}})
+    assert nas("run", path).code == 0
+    chosen = winner(home, "small")
+    with Store.read(find(home, "small")[0].database) as store:
+        first = ranking.best(store, "small", 1)[0].trial.number
+    assert chosen not in (None, first), "choose another seed: this test tells nothing"
+
+    exported = nas("export", "small", "--out", tmp_path / "out")
+
+    assert (exported.code, f"trial {chosen}: the best of the finalists" in exported.err) == (0, True), (
+        exported
+    )
+    assert f"trial: {chosen}\n" in (tmp_path / "out" / "spec.yaml").read_text()
+
+
 def test_the_best_are_trained_again_with_new_seeds(tmp_path: Path, written: Written) -> None:
     config = ran(tmp_path, written)
     again = train(tmp_path, config.name)
     folder, _ = find(tmp_path, config.name)
-    from results_db.store import Store
-
     with Store.read(folder.database) as store:
         best = [each.trial for each in ranking.best(store, config.name, 3)]
         first = store.trials(config.name)
