@@ -1,9 +1,10 @@
 """A smoke run of every controller on really trained proxies, no ranking: does it come to its end, and sound?
 
-    python -m experiments.smoke [--root DIR]     a quarter of an hour on 2 cores; goes on where it was stopped
+    python -m experiments.smoke [--root DIR]     half an hour on 2 cores; goes on where it was stopped
 
 The shipped recipe with 40 steps, `TRIALS` trials a controller; `nsga2` goes by AP and multiply-adds. Each
-campaign is then asked for every proposal again (`nas db check --replay`). Writes
+campaign is then asked for every proposal again (`nas db check --replay`); `notes` are the words that its
+proposals were stored with, which tell what was done (`screened`, `again`, `climb`, `version`). Writes
 experiments/results/smoke.json.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from controller.bayesian import BayesianConfig
 from controller.config import ControllerConfig
+from controller.contenders import ContendersConfig
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.local_search import LocalSearchConfig
 from controller.nsga2 import Nsga2Config
@@ -37,18 +39,21 @@ from results_db.store import Store
 
 HERE = Path(__file__).parent
 ROOT = HERE / "results" / "smoke"
-TRIALS = 20
+TRIALS = 30
 PRICES = (Objective(metric="AP"), Objective(metric="flops", better="less"))
 CONTROLLERS: tuple[ControllerConfig, ...] = (
     RandomSearchConfig(),
     RegularizedEvolutionConfig(population=8, tournament=3),
-    LocalSearchConfig(),
-    GuidedEvolutionConfig(),
-    BayesianConfig(start=8),
+    LocalSearchConfig(start=4, patience=4),
+    GuidedEvolutionConfig(
+        population=6, tournament=2, start=6, trust=-1, contenders=ContendersConfig(first=20, top=4)
+    ),
+    BayesianConfig(start=6, trust=-1),
     Nsga2Config(population=8),
-    ReinforceConfig(),
-    PpoConfig(),
+    ReinforceConfig(batch=4),
+    PpoConfig(batch=4),
 )
+"""With settings so small that each comes to what is particular to it within so few trials."""
 
 
 def campaign(controller: ControllerConfig) -> CampaignConfig:
@@ -79,6 +84,7 @@ def facts(root: Path, config: CampaignConfig) -> dict[str, Any]:
         "finished": counts[TrialStatus.FINISHED],
         "failed": counts[TrialStatus.FAILED],
         "networks": len({trial.fingerprint for trial in trials}),
+        "notes": sorted({word for trial in trials for word in trial.note}),
         "replayed": checked["replayed"],
         "problems": checked["problems"],
     }

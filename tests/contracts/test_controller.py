@@ -84,6 +84,17 @@ CONTROLLERS: dict[str, Factory] = {
         GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1, contenders=None),
         space,
     ),
+    "guided evolution, as it comes": lambda space: build(
+        GuidedEvolutionConfig(
+            population=10,
+            tournament=4,
+            start=12,
+            children=5,
+            trust=-1,
+            contenders=ContendersConfig(first=20, top=5),
+        ),
+        space,
+    ),
     "evolution, then contenders": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4, contenders=ContendersConfig(first=20, top=5)),
         space,
