@@ -9,8 +9,8 @@ genomes; it is reached when the truth of the genome with the best value so far i
 reach it within the budget is censored; medians are Kaplan-Meier's, and so are the intervals `low` to
 `high`, which are over seeds, on these very landscapes. `others`: the interval of a bootstrap that draws
 landscapes first and then seeds, for what other landscapes would give. `bayesian` is left out: it would
-take 5 core-hours more. These are simulations: they say nothing of AP. Writes experiments/results/simulated_targets.json and
-simulated_search.{jsonl,json,png}.
+take 5 core-hours more. These are simulations: they say nothing of AP. Writes
+experiments/results/simulated_targets.json and simulated_search.{jsonl,json,png}.
 """
 
 from __future__ import annotations
