@@ -1,8 +1,8 @@
 """A landscape of motifs: known structure, weighed, and hashed neighbourhoods of Weisfeiler and Lehman.
 
-docs/sources.md, 6: long edges help, large jumps between levels hurt, and detail has to arrive
-at the outputs. The weights are wide draws around these signs, so that no landscape claims to be the
-real one. Hashed motifs make neighbours alike and the landscape rugged.
+docs/sources.md, 6: long edges help, and large jumps between levels hurt. The weights are wide draws around
+these signs, so that no landscape claims to be the real one. Hashed motifs make neighbours alike and the
+landscape rugged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from search_space.graph_arrays import GraphArrays
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint64]
 
-EFFECTS: Final = (0.5, 0.2, -0.6, 0.3, -0.8, -0.2)
+EFFECTS: Final = (0.5, 0.2, -0.6, 0.3, -0.2)
 """Expected weights of the facts below, each per standard deviation or so."""
 
 DOUBT: Final = 0.4
@@ -43,7 +43,7 @@ def motif_quality(seed: int) -> Callable[[GraphArrays], Floats]:
 
 
 def _facts(graphs: GraphArrays, positions: Floats) -> Floats:
-    """[G, 6]: long edges, links to the block before, jumps, turns, coarse ways to outputs, dead blocks.
+    """[G, 5]: long edges, links to the block before, jumps, turns, dead blocks.
 
     Of live blocks, and by their positions, so that equal networks have equal facts however their blocks are
     numbered.
@@ -61,7 +61,6 @@ def _facts(graphs: GraphArrays, positions: Floats) -> Floats:
         ((distance.min(axis=2) <= 1) & alive).sum(axis=1) / blocks * 6,
         np.where(alive, jumps, 0).sum(axis=1) / blocks * 2,
         (turns & alive).sum(axis=1) / blocks * 6,
-        _coarseness(graphs),
         (~alive).sum(axis=1) / 2,
     )
     return np.column_stack(facts).astype(np.float64)
@@ -88,19 +87,6 @@ def _positions(graphs: GraphArrays) -> Floats:
     equal = ((deep[:, np.newaxis] == deep[:, :, np.newaxis]) & alive[:, np.newaxis]).sum(axis=2)
     positions[:, first:] = first + lower + (equal - 1) / 2
     return positions
-
-
-def _coarseness(graphs: GraphArrays) -> Floats:
-    """Levels by which what arrives at the outputs is coarser than they are, summed: detail that is lost."""
-    first, nodes = len(graphs.stem.nodes), graphs.levels.shape[1]
-    rows = np.arange(len(graphs.levels))
-    finest = graphs.levels.astype(np.int16).copy()
-    for node in range(first, nodes):
-        near, far = (finest[rows, graphs.parents[:, node, side]] for side in (0, 1))
-        finest[:, node] = np.maximum(graphs.levels[:, node], np.minimum(near, far))
-    lost = np.where(graphs.outputs, finest - graphs.levels, 0).sum(axis=1)
-    coarse: Floats = np.minimum(lost, 6) / 2.0
-    return coarse
 
 
 def _motifs(graphs: GraphArrays, positions: Floats, salt: Codes) -> Floats:

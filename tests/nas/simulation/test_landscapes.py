@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from nas.simulation.landscapes import Landscape, LandscapeConfig
+from nas.simulation.landscapes import Landscape, LandscapeConfig, lost_detail
 from search_space.catalog import space_by_name
 from search_space.features import features
 from search_space.genome import BlockGene, Genome
 from search_space.graph import resolve
+from search_space.graph_arrays import resolve_all
 
 SPACE = space_by_name("spinenet-49")
 FAMILIES = ["motifs", "network"]
@@ -47,6 +48,26 @@ def test_a_measurement_is_truth_and_bias_and_noise(landscape: Landscape) -> None
     many = [SPACE.sample(rng) for _ in range(300)]
     measured = [landscape.measure(each, rng).value for each in many]
     assert 0.7 < kendalltau(measured, landscape.truths(many)).statistic < 0.95
+
+
+def test_lost_detail_is_the_finest_level_on_the_best_way_to_the_finest_output() -> None:
+    rng = np.random.default_rng(11)
+    genomes = [SPACE.sample(rng) for _ in range(200)]
+    for genome, lost in zip(genomes, lost_detail(resolve_all(genomes)), strict=True):
+        graph = resolve(genome)
+        finest: dict[int, int] = {}
+        for node in graph.nodes:
+            arrives = min((finest[each] for each in node.parents), default=node.level)
+            finest[node.number] = max(node.level, arrives)
+        assert lost == finest[graph.outputs[3]] - 3
+
+
+def test_who_loses_detail_is_behind(landscape: Landscape) -> None:
+    rng = np.random.default_rng(12)
+    genomes = [SPACE.sample(rng) for _ in range(1000)]
+    lost = lost_detail(resolve_all(genomes)) > 0
+    truths = landscape.truths(genomes)
+    assert truths[~lost].mean() - truths[lost].mean() > 1
 
 
 def test_neighbours_are_alike_but_not_equal(landscape: Landscape) -> None:
