@@ -3,10 +3,10 @@
     python -m benchmarks.status_query [--trials 14000] [--progress 20]
 
 Fills a database of each kind with a campaign of so many trials, each with so many progress metrics and a
-measurement, and a hard limit of hours; then takes the best, the median and the worst of ten of: all that `nas
-status` asks of the open database, and the whole command as a process of its own, by the clock and in seconds of a core
-(`cpu`: what is left of it on a busy machine). PostgreSQL is the server that the tests run. Writes
-benchmarks/results/status_query.json.
+measurement, and a hard limit of hours; then takes the best, the median and the worst of ten of: all that
+`nas status` asks of the open database, and the whole command as a process of its own, by the clock and in
+seconds of a core (`cpu`: what is left of it on a busy machine). PostgreSQL is the server that the tests run.
+Writes benchmarks/results/status_query.json.
 """
 
 from __future__ import annotations
