@@ -157,7 +157,7 @@ class CampaignConfig:
         told = self.evaluator.told_at
         wrong = [rung for rung in stopping.rungs if rung not in told]
         if wrong:
-            shown = ", ".join(map(str, told[:3])) + (", ..." if len(told) > 3 else "")
+            shown = ", ".join(map(str, told[:3])) + (", ..." if told[3:] else "")  # no len: steps may be many
             raise ValueError(
                 f"stopping: rungs={list(stopping.rungs)}, but metrics are told at steps {shown or 'none'}; "
                 "set the recipe's evaluate_every"

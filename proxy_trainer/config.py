@@ -61,10 +61,10 @@ class ProxyConfig:
         return (*METRICS, "latency_ms") if self.latency_runs else METRICS
 
     @property
-    def told_at(self) -> tuple[int, ...]:
+    def told_at(self) -> range:
         """The steps after which intermediate metrics are told, the last one left out."""
         every = self.recipe.evaluate_every
-        return () if every is None else tuple(range(every, self.recipe.steps, every))
+        return range(0) if every is None else range(every, self.recipe.steps, every)
 
     def with_recipe(self, **changes: Any) -> ProxyConfig:
         """The same with some settings of the recipe changed."""

@@ -55,9 +55,9 @@ class SyntheticConfig:
             raise ValueError(f"synthetic: steps={self.steps}, expected 0 or more")
 
     @property
-    def told_at(self) -> tuple[int, ...]:
+    def told_at(self) -> range:
         """The steps after which intermediate metrics are told."""
-        return tuple(range(1, self.steps + 1))
+        return range(1, self.steps + 1)
 
 
 class SyntheticEvaluator:

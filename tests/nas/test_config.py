@@ -48,6 +48,15 @@ def test_the_stored_config_reads_back_as_the_same(words: Words, evaluator: Words
     assert again.hash == config.hash
 
 
+def test_rungs_of_a_schedule_of_any_length(words: Words) -> None:
+    changes = {
+        "evaluator": {"kind": "synthetic", "steps": 10**30},
+        "stopping": {"kind": "halving", "rungs": [10**30 + 1]},
+    }
+    with pytest.raises(Refused, match=r"metrics are told at steps 1, 2, 3, \.\.\.;"):
+        from_json(words | changes)
+
+
 @pytest.mark.parametrize(
     "kind", ["bayesian", "guided_evolution", "local_search", "random_search", "regularized_evolution"]
 )
