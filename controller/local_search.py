@@ -86,12 +86,17 @@ class LocalSearch(Generic[G]):
             self._failed_moves, self._first_move, self._elsewhere = 0, None, 0
         else:
             self._failed_moves += self._is_move(outcome)
-            self._elsewhere += "climb" not in outcome.note
+            self._elsewhere += self._is_elsewhere(outcome)
         stranded = self._first_move is None and self._elsewhere >= STRANDED * self._config.patience
         if self._failed_moves >= self._config.patience or stranded:
             self._climb += 1
             self._seen = self._failed_moves = self._elsewhere = 0
             self._top, self._height, self._first_move = None, float("-inf"), None
+
+    def _is_elsewhere(self, outcome: Outcome[G]) -> bool:
+        """Whether a wrapper proposed it after the incumbent; what a campaign began with was no move."""
+        after = self._top is not None and outcome.number > self._top.number
+        return after and not outcome.note.keys() & {"climb", "warm_start"}
 
     def _is_move(self, outcome: Outcome[G]) -> bool:
         """Whether it was proposed from the present incumbent, or by a wrapper in place of such a move.

@@ -8,10 +8,10 @@ On the shipped proxy and the embedded set (configs/proxy.yaml): `PAIRS` pairs of
 trained again with `AGAIN` new seeds and judged on the confirm split, which no reward came from. The first
 `CHOOSE` of these trainings choose a campaign's winner, and the mean of the others is what the campaign is
 worth: so no choice is judged by what it was made by, which would favour whoever has finalists that
-are alike. Reported whatever it shows: the mean of the paired differences with its 95 % interval (Student's),
-and every pair; beside it, for comparison only, the difference of the means of all finalists. The number
-of pairs is fixed. Nothing of it is used to tune a controller. Databases stay in DIR; writes
-experiments/results/search_gain.json.
+are alike. A training that fails counts as an AP of 0. Reported whatever it shows: the mean of the paired
+differences with its 95 % interval (Student's), and every pair; beside it, for comparison only, the
+difference of the means of all finalists. The number of pairs is fixed. Nothing of it is used to tune a
+controller. Databases stay in DIR; writes experiments/results/search_gain.json.
 """
 
 from __future__ import annotations
@@ -72,10 +72,11 @@ def train(root: Path) -> None:
 def worth(root: Path, arm: str, repetition: int) -> tuple[float, float] | None:
     """What a campaign's winner is worth, and the mean of all its finalists, once all are trained."""
     rows = finalists.standing(root, campaign(arm, repetition).name)
-    if rows is None or any(len(row.rewards) < AGAIN for row in rows):
+    if rows is None or any(len(row.rewards) + row.failures < AGAIN for row in rows):
         return None
-    chosen = max(rows, key=lambda row: float(np.mean(row.rewards[:CHOOSE])))
-    return float(np.mean(chosen.rewards[CHOOSE:])), float(np.mean([row.rewards for row in rows]))
+    found = [(*row.rewards, *[0.0] * row.failures) for row in rows]
+    chosen = max(found, key=lambda rewards: float(np.mean(rewards[:CHOOSE])))
+    return float(np.mean(chosen[CHOOSE:])), float(np.mean(found))
 
 
 def report(root: Path) -> dict[str, Any]:

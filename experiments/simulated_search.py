@@ -149,7 +149,7 @@ def rows() -> dict[str, dict[str, Any]]:
 def search(processes: int) -> None:
     """Run what is missing; a line each, as it ends."""
     stored = json.loads(TARGETS.read_text())
-    if stored["marks"] != marks():
+    if stored.get("marks") != marks():
         raise SystemExit(f"{TARGETS}: of other landscapes than there are now; make them anew with --targets")
     wanted = stored["targets"]
     done = rows()

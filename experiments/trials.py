@@ -13,11 +13,12 @@ import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from proxy_trainer.config import ProxyConfig
+from proxy_trainer.data.config import PATHS, CocoData
 from search_space.trial import Assignment, Measurement
 
 CACHE = Path(os.environ.get("NAS_CACHE", Path.home() / ".cache" / "spinenas"))
@@ -36,8 +37,10 @@ class Job:
     @property
     def key(self) -> str:
         """Arm, genome, seed, recipe and data: where one of them has changed it is another trial."""
-        data = repr((self.config.data, self.config.splits)).encode()
-        digest = hashlib.blake2b(data, digest_size=4).hexdigest()
+        data: object = self.config.data
+        if isinstance(data, CocoData):  # wherever it lies
+            data = {key: value for key, value in asdict(data).items() if key not in PATHS}
+        digest = hashlib.blake2b(repr((data, self.config.splits)).encode(), digest_size=4).hexdigest()
         return f"{self.arm}/{self.name}/{self.seed}/{self.config.recipe.hash}/{digest}"
 
 

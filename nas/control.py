@@ -17,10 +17,11 @@ from rich.table import Table
 
 from controller.random_search import RandomSearchConfig
 from nas import finalists
+from nas import folder as folders
 from nas.config import CampaignConfig
 from nas.errors import Refusal
 from nas.folder import LONGEST_NAME
-from nas.launch import create, find, follow_data
+from nas.launch import create, find, follow_data, is_complete
 from results_db.store import Store
 
 SUFFIX: Final = ".control"
@@ -49,7 +50,9 @@ def prepare(root: Path, name: str) -> CampaignConfig:
         found = find(root, made.name)[1]
         if found.hash != made.hash:
             raise Refusal(f"campaign {made.name!r} is not the control of {name!r} as it is now; remove it")
-        return find(root, made.name)[1] if follow_data(root, made.name, config) else found
+        with Store.read(folders.find(root, made.name).database) as store:
+            done = is_complete(store, found)
+        return found if done or not follow_data(root, made.name, config) else find(root, made.name)[1]
     create(made, root)
     return made
 

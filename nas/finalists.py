@@ -27,10 +27,10 @@ from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
 from nas.evaluators import EvaluatorConfig
 from nas.folder import LONGEST_NAME
-from nas.launch import create, find, follow_data
+from nas.launch import create, find, follow_data, is_complete
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
-from results_db.records import ENDED, TrialRecord
+from results_db.records import TrialRecord
 from results_db.store import Store
 
 SUFFIX: Final = ".finalists"
@@ -63,7 +63,9 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     finalists = name + SUFFIX
     if (root / finalists).exists():
         made = _going_on(root, name, wanted)
-        return find(root, finalists)[1] if follow_data(root, finalists, config) else made
+        with Store.read(folders.find(root, finalists).database) as store:
+            done = is_complete(store, made)
+        return made if done or not follow_data(root, finalists, config) else find(root, finalists)[1]
     if len(finalists) > LONGEST_NAME:
         raise Refusal(f"campaign {name!r}: {finalists!r} would be longer than {LONGEST_NAME} characters")
     wanted = wanted or config.finalists or FinalistsConfig()
@@ -155,18 +157,25 @@ def standing(root: Path, name: str) -> list[Finalist] | None:
 
 
 def winner(root: Path, name: str) -> int | None:
-    """The trial whose network has the highest mean of a campaign's finalists; None until all are trained.
+    """The trial whose network has the highest mean of a campaign's finalists, of those with most trainings.
 
-    Raises Refusal where the finalists are of another campaign.
+    None until all are trained, and where they were chosen before the campaign's last trial ended, or are of
+    another campaign.
     """
-    rows = standing(root, name)
-    if not rows or not rows[0].rewards:
+    try:
+        rows = standing(root, name)
+    except Refusal:
+        return None
+    if not rows or not any(row.rewards for row in rows):
         return None
     place, config, _ = _found(root, name)
     with Store.read(place.database) as store:
-        counts = store.counts(config.name)
-    ended = sum(counts[status] for status in ENDED)
-    return rows[0].number if ended >= config.budget.trials else None
+        made, complete = store.campaign(config.name).created, is_complete(store, config)
+    with Store.read(folders.find(root, name).database) as store:
+        last = max(trial.ended for trial in store.trials(name) if trial.ended is not None)
+    most = max(len(row.rewards) for row in rows)
+    best = next(row for row in rows if len(row.rewards) == most)
+    return best.number if complete and made >= last else None
 
 
 def _finalist(text: str, found: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> Finalist:

@@ -141,7 +141,8 @@ def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
     """
     space, url = config.space.build(), folder.database
     with Store.open(url) as store:
-        _check_data(store, config, folder.cache)
+        if not is_complete(store, config):
+            campaign_data.check(config, store.campaign(config.name), folder.cache)
         with store.take(config.name) as writer:
             if folder.database != url:
                 raise FolderError(f"campaign {config.name!r}: was moved to another database; try again")
@@ -149,10 +150,10 @@ def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
             yield Drive(campaign, config, folder, store)
 
 
-def _check_data(store: Store, config: CampaignConfig, cache: Path) -> None:
+def is_complete(store: Store, config: CampaignConfig) -> bool:
+    """Whether all of a campaign's trials have ended."""
     counts = store.counts(config.name)
-    if sum(counts[status] for status in ENDED) < config.budget.trials:
-        campaign_data.check(config, store.campaign(config.name), cache)
+    return sum(counts[status] for status in ENDED) >= config.budget.trials
 
 
 def run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts | None = None) -> None:

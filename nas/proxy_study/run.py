@@ -13,12 +13,12 @@ from nas.config import CampaignConfig
 from nas.drive import drive
 from nas.errors import Refusal
 from nas.folder import FolderError
-from nas.launch import create, follow_data, same
+from nas.launch import create, follow_data, is_complete, same
 from nas.proxy_study.config import REFERENCE, StudyConfig
 from nas.proxy_study.ranks import Floats
 from nas.proxy_study.report import ArmTable
 from nas.runners.options import SerialOptions
-from results_db.records import ENDED, MetricRecord, TrialStatus
+from results_db.records import MetricRecord, TrialStatus
 from results_db.store import Store
 
 CPU_SECONDS: Final = "seconds_cpu"
@@ -57,8 +57,7 @@ def _complete(study: StudyConfig, name: str, root: Path) -> bool:
         return False
     _check_same(root, config)
     with Store.read(folders.find(root, config.name).database) as store:
-        counts = store.counts(config.name)
-    return sum(counts[status] for status in ENDED) >= config.budget.trials
+        return is_complete(store, config)
 
 
 def _check_same(root: Path, config: CampaignConfig) -> None:

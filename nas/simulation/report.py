@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +76,11 @@ def _values(courses: Sequence[Course], moment: int) -> Floats:
 
 
 def _spread(values: Floats) -> dict[str, Any]:
+    method: Literal["linear", "nearest"] = "linear" if np.isfinite(values).all() else "nearest"
     return {
         "median": float(np.median(values)),
         "mean": float(values.mean()) if np.isfinite(values).all() else None,
-        "quartiles": np.percentile(values, [25, 75]).tolist(),
+        "quartiles": np.percentile(values, [25, 75], method=method).tolist(),
     }
 
 
