@@ -144,6 +144,13 @@ def test_a_climb_ends_where_all_moves_were_known_before() -> None:
     assert ask(line).note == {"climb": 1}
 
 
+def test_what_a_campaign_began_with_does_not_end_a_climb() -> None:
+    controller = search(start=1, patience=2)
+    for number in range(12):
+        controller.tell(Outcome(number, (number % 6,) * 8, {"warm_start": number + 1}, (-float(number),)))
+    assert ask(controller).note == {"climb": 0, "parents": [0]}
+
+
 def test_a_stopped_trial_is_no_top() -> None:
     controller = search(start=1)
     controller.tell(Outcome(0, (5,) * 8, {"climb": 0}, (9.0,), fidelity=100))
