@@ -106,9 +106,7 @@ def test_a_head_that_hangs_is_noticed(cluster: Any, start: Start, sound: Sound, 
     process.stdout.readline()
     wait_until(lambda: sum(nodes_of(url).values()) > 3, process)
 
-    (head,) = [
-        each for each in psutil.Process().children(recursive=True) if each.name().startswith("gcs_server")
-    ]
+    head = psutil.Process(cluster.head_node.all_processes["gcs_server"][0].process.pid)
     head.suspend()
     try:
         _, errors = process.communicate(timeout=240)
