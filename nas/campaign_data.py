@@ -57,9 +57,7 @@ def check(config: CampaignConfig, stored: CampaignRecord, cache: Path) -> None:
 def placed(config: CampaignConfig, folder: CampaignFolder) -> CampaignConfig:
     """The config with the paths that the data have now, where they were moved since the campaign began."""
     paths = folder.data_paths
-    if paths is None or not isinstance(config.evaluator, ProxyConfig):
-        return config
-    return with_paths(config, paths)
+    return config if paths is None else with_paths(config, paths)
 
 
 def with_paths(config: CampaignConfig, paths: dict[str, str]) -> CampaignConfig:

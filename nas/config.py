@@ -232,7 +232,7 @@ class CampaignConfig:
         if whole["evaluator"].get("judge") == Split.REWARD:
             del whole["evaluator"]["judge"]  # as before there was a choice
         data = whole["evaluator"].get("data", {})
-        for key in data.keys() & set(PATHS):  # data are known by what is in them (campaign_data.py)
+        for key in PATHS & data.keys():  # data are known by what is in them (campaign_data.py)
             data[key] = data[key] is not None
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

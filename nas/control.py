@@ -17,11 +17,10 @@ from rich.table import Table
 
 from controller.random_search import RandomSearchConfig
 from nas import finalists
-from nas import folder as folders
 from nas.config import CampaignConfig
 from nas.errors import Refusal
 from nas.folder import LONGEST_NAME
-from nas.launch import create, find, follow_data, is_complete
+from nas.launch import beside, create, find
 from results_db.store import Store
 
 SUFFIX: Final = ".control"
@@ -47,12 +46,9 @@ def prepare(root: Path, name: str) -> CampaignConfig:
         database=place.recorded,
     )
     if (root / made.name).exists():
-        found = find(root, made.name)[1]
-        if found.hash != made.hash:
+        if find(root, made.name)[1].hash != made.hash:
             raise Refusal(f"campaign {made.name!r} is not the control of {name!r} as it is now; remove it")
-        with Store.read(folders.find(root, made.name).database) as store:
-            done = is_complete(store, found)
-        return found if done or not follow_data(root, made.name, config) else find(root, made.name)[1]
+        return beside(root, made.name, config)
     create(made, root)
     return made
 

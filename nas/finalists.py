@@ -27,7 +27,7 @@ from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
 from nas.evaluators import EvaluatorConfig
 from nas.folder import LONGEST_NAME
-from nas.launch import create, find, follow_data, is_complete
+from nas.launch import beside, create, find, is_complete
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from results_db.records import TrialRecord
@@ -62,10 +62,8 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     place, config = find(root, name)
     finalists = name + SUFFIX
     if (root / finalists).exists():
-        made = _going_on(root, name, wanted)
-        with Store.read(folders.find(root, finalists).database) as store:
-            done = is_complete(store, made)
-        return made if done or not follow_data(root, finalists, config) else find(root, finalists)[1]
+        _check_same(root, name, wanted)
+        return beside(root, finalists, config)
     if len(finalists) > LONGEST_NAME:
         raise Refusal(f"campaign {name!r}: {finalists!r} would be longer than {LONGEST_NAME} characters")
     wanted = wanted or config.finalists or FinalistsConfig()
@@ -98,11 +96,11 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
     return made
 
 
-def _going_on(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignConfig:
-    """The finalists that are there. Raises Refusal where others are wanted."""
+def _check_same(root: Path, name: str, wanted: FinalistsConfig | None) -> None:
+    """Raise Refusal where others are wanted than the finalists that are there."""
     _, made, listed = _found(root, name)
     if wanted is None:
-        return made
+        return
     with Store.read(folders.find(root, name).database) as store:
         networks = len({fingerprint for _, fingerprint, _ in store.values(name)})
     there = (len(listed.genomes), made.budget.trials // len(listed.genomes))
@@ -112,7 +110,6 @@ def _going_on(root: Path, name: str, wanted: FinalistsConfig | None) -> Campaign
             f"{made.name!r} exists with {there[0]} networks and {there[1]} seeds each, "
             f"expected {expected[0]} and {expected[1]}; leave --top and --seeds out to go on with it"
         )
-    return made
 
 
 def _judging(name: str, evaluator: EvaluatorConfig) -> EvaluatorConfig:

@@ -133,6 +133,17 @@ def follow_data(root: Path, name: str, config: CampaignConfig) -> bool:
     return True
 
 
+def beside(root: Path, name: str, config: CampaignConfig) -> CampaignConfig:
+    """The config of a campaign that belongs to this one: its data where this one's lie, if it needs them yet.
+
+    Raises what `follow_data` does.
+    """
+    folder, ours = find(root, name)
+    with Store.read(folder.database) as store:
+        complete = is_complete(store, ours)
+    return ours if complete or not follow_data(root, name, config) else find(root, name)[1]
+
+
 @contextmanager
 def driving(folder: CampaignFolder, config: CampaignConfig) -> Iterator[Drive]:
     """The campaign, with this process as its one driver.

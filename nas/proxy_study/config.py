@@ -158,7 +158,7 @@ def load(path: Path) -> StudyConfig:
 def _from_json(data: dict[str, Any], base: Path) -> StudyConfig:
     for arm in (data.get("reference"), *_inside(data.get("candidates")).values()):
         words = _inside(_inside(_inside(arm).get("evaluator")).get("data"))
-        for key in words.keys() & set(PATHS):
+        for key in PATHS & words.keys():
             if isinstance(words[key], str):
                 words[key] = str(base / Path(words[key]).expanduser())
     if isinstance(data.get("space"), str):

@@ -93,7 +93,7 @@ class RenderedData:
             )
 
 
-PATHS: Final = ("images", "train", "val", "val_images")
+PATHS: Final = frozenset({"images", "train", "val", "val_images"})
 """The words of CocoData that are paths."""
 
 

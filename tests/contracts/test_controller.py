@@ -10,7 +10,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,6 +58,15 @@ def warm(space: SearchSpace[Any]) -> Controller[Any]:
     return CostGate(WarmStart(inner, space, list(texts.values())[:15]), otherwise, odd(space))
 
 
+GUIDED = GuidedEvolutionConfig(
+    population=10,
+    tournament=4,
+    start=12,
+    children=5,
+    trust=-1,  # trusted whatever it predicts: what is told here can't be learned
+    contenders=ContendersConfig(first=20, top=5),
+)
+
 CONTROLLERS: dict[str, Factory] = {
     "listed": listed,
     "random": lambda space: build(RandomSearchConfig(no_repeats=False), space),
@@ -67,34 +76,11 @@ CONTROLLERS: dict[str, Factory] = {
     ),
     "local search": lambda space: build(LocalSearchConfig(start=5, patience=10, no_repeats=False), space),
     "local search, no repeats": lambda space: build(LocalSearchConfig(start=5, patience=10), space),
-    # Trusted whatever they predict: what is told here can't be learned.
     "guided evolution": lambda space: build(
-        GuidedEvolutionConfig(
-            population=10,
-            tournament=4,
-            start=12,
-            children=5,
-            trust=-1,
-            no_repeats=False,
-            contenders=None,
-        ),
-        space,
+        dataclasses.replace(GUIDED, no_repeats=False, contenders=None), space
     ),
-    "guided evolution, no repeats": lambda space: build(
-        GuidedEvolutionConfig(population=10, tournament=4, start=12, children=5, trust=-1, contenders=None),
-        space,
-    ),
-    "guided evolution, as it comes": lambda space: build(
-        GuidedEvolutionConfig(
-            population=10,
-            tournament=4,
-            start=12,
-            children=5,
-            trust=-1,
-            contenders=ContendersConfig(first=20, top=5),
-        ),
-        space,
-    ),
+    "guided evolution, no repeats": lambda space: build(replace(GUIDED, contenders=None), space),
+    "guided evolution, as it comes": lambda space: build(GUIDED, space),
     "evolution, then contenders": lambda space: build(
         RegularizedEvolutionConfig(population=10, tournament=4, contenders=ContendersConfig(first=20, top=5)),
         space,
