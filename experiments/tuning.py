@@ -1,15 +1,15 @@
 """The same effort of tuning for every controller, on tables that nothing is reported of.
 
-    OMP_NUM_THREADS=1 python -m experiments.tuning    about 40 minutes on 2 cores; goes on where it was stopped
+    OMP_NUM_THREADS=1 python -m experiments.tuning      goes on where it was stopped
     python -m experiments.tuning --report
 
 Of every controller `SETTINGS` settings: its default, and others drawn at random from `RANGES`, which were
-written down before anything ran. Each makes campaigns of `BUDGETS` trials with the seeds `CHOOSING` on the tuning
-tables; the one whose finds rank best is *tuned*. Where that is another than the default, both then make
-campaigns with the seeds `JUDGING`, and the p-value is Wilcoxon's (signed ranks, one-sided, over tables,
-budgets and seeds): a default is changed only where it is under 0.01. A find ranks by the share of the
-table's genomes that are at least as good, as a power of ten (-3: one in a thousand); less is better. The
-tuned settings are what docs/controllers.md compares on *other* tables. Writes
+written down before anything ran. Each makes campaigns of `BUDGETS` trials with the seeds `CHOOSING` on the
+tuning tables; the one whose finds rank best is *tuned*. Where that is another than the default, both then
+make campaigns with the seeds `JUDGING`, and the p-value is Wilcoxon's (signed ranks, one-sided, over
+tables, budgets and seeds): a default is changed only where it is under 0.01. A find ranks by the share of
+the table's genomes that are at least as good, as a power of ten (-3: one in a thousand); less is better.
+The tuned settings are what docs/controllers.md compares on *other* tables. Writes
 experiments/results/tuning.{jsonl,json}.
 """
 

@@ -12,7 +12,7 @@ import typer
 
 import nas
 from nas import cli_data, cli_db, cli_evidence, cli_proxy, cli_rewards, cli_simulate, cli_space
-from nas.cli_words import AsJson, Name, Root, console, print_json
+from nas.cli_words import AsJson, Name, Root, console, print_json, uncollected
 from nas.errors import INTERRUPTED
 
 BAD_INPUT = 2
@@ -103,17 +103,18 @@ def resume(name: Name, root: Root = None) -> None:
 @app.command()
 def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
     """Where a campaign stands."""
-    from nas import facts, folder, launch
-    from nas.report import print_status
-    from results_db.store import Store
+    with uncollected():
+        from nas import facts, folder, launch
+        from nas.report import print_status
+        from results_db.store import Store
 
-    place, config = launch.find(folder.root(root), name)
-    with Store.read(place.database) as store:
-        found = facts.status(store, place, config)
-    if as_json:
-        print_json(found)
-    else:
-        print_status(console(), found)
+        place, config = launch.find(folder.root(root), name)
+        with Store.read(place.database) as store:
+            found = facts.status(store, place, config)
+        if as_json:
+            print_json(found)
+        else:
+            print_status(console(), found)
 
 
 @app.command()

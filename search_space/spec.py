@@ -58,7 +58,8 @@ class Spec:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    # Built when a spec is first read: whoever imports this for its types does not wait for it.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class _StemNodeText(_Strict):

@@ -20,7 +20,7 @@ _Level = Annotated[int, Field(ge=0, le=100)]
 
 
 class _Choice(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
     level_base: _Level | None = None
     level_offset: Annotated[int, Field(ge=-100, le=100)] = 0
@@ -30,7 +30,7 @@ class _Choice(BaseModel):
 
 
 class _Call(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
     intermediate_blocks: list[_Choice]
     intermediate_block_levels: list[_Level]
@@ -38,7 +38,7 @@ class _Call(BaseModel):
     output_block_levels: list[_Level]
 
 
-_BLOCKS: Final = TypeAdapter(list[_Choice])
+_BLOCKS: Final = TypeAdapter(list[_Choice], config=ConfigDict(defer_build=True))
 
 
 def read_vertex(path: Path) -> Genome:
