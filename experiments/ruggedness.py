@@ -6,7 +6,7 @@
 Each of the 48 genomes that the shipped proxy was studied and confirmed on gets one child, by one move that
 makes another network; the children are trained as their parents were. What is compared is Spearman's
 correlation between the rewards of parents and of children, with a bootstrap interval over pairs for the real
-ones. The same of what ten landscapes of each family (seeds 100 to 109) say of the very same pairs, noise and all.
+ones. The same of what ten landscapes of each family (seeds 100 to 109) say of the very same pairs.
 A landscape is rugged where it is low. Writes experiments/results/ruggedness.{jsonl,json}.
 """
 
