@@ -71,15 +71,18 @@ def _raw(first: int, levels: Bytes, kinds: Bytes, parents: Bytes, outputs: Bools
         for side in (0, 1):
             consumed[rows, parents[:, node, side]] = True
         here = np.flatnonzero(outputs[:, node])
-        for other in range(first, node):
-            taken = here[
-                ~consumed[here, other]
-                & ~outputs[here, other]
-                & (levels[here, other] == levels[here, node])
-                & (kinds[here, other] == kinds[here, node])
-            ]
-            consumed[taken, other] = True
-            raw[taken, other] = node
+        if not len(here):
+            continue
+        before = np.s_[here, first:node]
+        dangling, others = np.nonzero(
+            ~consumed[before]
+            & ~outputs[before]
+            & (levels[before] == levels[here, node, np.newaxis])
+            & (kinds[before] == kinds[here, node, np.newaxis])
+        )
+        taken = here[dangling], first + others
+        consumed[taken] = True
+        raw[taken] = node
     return raw
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -30,6 +30,9 @@ Quality = Callable[[GraphArrays], Floats]
 
 CALIBRATION: Final = 2000
 """Random genomes that mean and standard deviation are taken of."""
+
+KEPT: Final = 4096
+"""Truths that are kept: of more genomes than are ever in flight."""
 
 _CALIBRATE, _BIAS = 0, 1
 
@@ -85,11 +88,16 @@ class Landscape:
 
     def truth(self, genome: Genome) -> float:
         """In standard deviations from the mean of random genomes."""
-        return float(self.truths([genome])[0])
+        return self._truth(genome)
 
     def truths(self, genomes: Sequence[Genome]) -> Floats:
         """The truth of many at once."""
         return self._scaled(resolve_all(genomes))
+
+    @cached_property
+    def _truth(self) -> Callable[[Genome], float]:
+        """Asked when a trial begins, when it ends, and by whoever judges."""
+        return lru_cache(maxsize=KEPT)(lambda genome: float(self.truths([genome])[0]))
 
     @cached_property
     def _scaled(self) -> Quality:
