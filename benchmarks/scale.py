@@ -5,7 +5,9 @@
 The workers sleep, so that nothing but the machinery is measured. They are spread over several nodes (real
 raylets); every so often one is killed and another joins. The driver is `nas run`, as on any cluster. Writes
 benchmarks/results/scale.json: trials a second, the memory of the driver and of everything together, the
-size of the database, each over time, and what nas/audit.py finds.
+size of the database, and how long `nas status` takes on the machine that does all this (what it asks of the
+open database; and the whole command, by the clock and in seconds of a core), each over time, and what
+nas/audit.py finds.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,7 +30,7 @@ import psutil
 import yaml
 
 from benchmarks.record import write
-from nas import audit, launch
+from nas import audit, facts, launch
 from nas.controllers import controller_of
 from results_db.records import ENDED
 from results_db.store import Store
@@ -116,6 +119,7 @@ def run(root: Path, trials: int, workers: int, seconds: float) -> None:
             "memory_mib_at_most": max(each["memory_mib"] for each in seen),
             "driver": line(seen, "driver_mib"),
             "database": line(seen, "database_mib"),
+            "status": {what: most(seen, what) for what in ("query_s", "command_s", "command_cpu_s")},
             "counts": {status.value: count for status, count in counts.items()},
             "failed_attempts": {kind.value: count for kind, count in attempts.failed.items()},
             "wrong": wrong,
@@ -138,7 +142,7 @@ def watch(
             seen.append({**seen[-1], "second": round(time.monotonic() - began, 1), "ended": done})
             return seen, lost
         now = time.monotonic() - began
-        seen.append({"second": round(now, 1), "ended": done, **sizes(driver.pid, root)})
+        seen.append({"second": round(now, 1), "ended": done, **sizes(driver.pid, root), **asked(root)})
         print(seen[-1], flush=True)
         since = since if done > WARM else now
         if now > since + (lost + 1) * LOSS_SECONDS:
@@ -170,6 +174,31 @@ def sizes(driver: int, root: Path) -> dict[str, float]:
         "memory_mib": round(total / MIB, 1),
         "database_mib": round(sum(files) / MIB, 2),
     }
+
+
+def asked(root: Path) -> dict[str, float]:
+    """Seconds that `nas status` takes; nothing before there is a campaign."""
+    if not (root / NAME / "campaign.sqlite").exists():
+        return {}
+    place, known = launch.find(root, NAME)
+    with Store.read(place.database) as store:
+        store.counts(NAME)  # to be open is no part of the query
+        began = time.monotonic()
+        facts.status(store, place, known)
+        query = time.monotonic() - began
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    command = [sys.executable, "-c", "from nas.cli import main; main()", "status", NAME, "--root", str(root)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    seconds = {"query_s": query, "command_s": time.monotonic() - began, "command_cpu_s": cpu}
+    return {word: round(value, 3) for word, value in seconds.items()}
+
+
+def most(seen: Sequence[dict[str, float]], what: str) -> dict[str, float]:
+    """Median and worst of what was seen once all processes had started."""
+    values = [each[what] for each in seen if what in each and each["ended"] >= WARM]
+    return {"median": float(np.median(values)), "worst": max(values)}
 
 
 def steady(seen: Sequence[dict[str, float]]) -> float:
