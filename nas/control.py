@@ -19,7 +19,7 @@ from controller.random_search import RandomSearchConfig
 from nas import finalists
 from nas.config import CampaignConfig
 from nas.errors import Refusal
-from nas.folder import LONGEST_NAME
+from nas.folder import LONGEST_NAME, CampaignFolder
 from nas.launch import beside, create, find
 from results_db.store import Store
 
@@ -34,9 +34,18 @@ def prepare(root: Path, name: str) -> CampaignConfig:
     place, config = find(root, name)
     if len(name + SUFFIX) > LONGEST_NAME:
         raise Refusal(f"campaign {name!r}: {name + SUFFIX!r} would be longer than {LONGEST_NAME} characters")
-    made = dataclasses.replace(
+    made = _planned(place, config)
+    if (root / made.name).exists():
+        _stored(root, made)
+        return beside(root, made.name, config)
+    create(made, root)
+    return made
+
+
+def _planned(place: CampaignFolder, config: CampaignConfig) -> CampaignConfig:
+    return dataclasses.replace(
         config,
-        name=name + SUFFIX,
+        name=config.name + SUFFIX,
         seed=(config.seed + 2**33) % 2**63,  # seeds that no trial of the campaign had
         controller=RandomSearchConfig(no_repeats=config.controller.no_repeats),
         warm_start=(),
@@ -45,16 +54,19 @@ def prepare(root: Path, name: str) -> CampaignConfig:
         keep_weights=0,
         database=place.recorded,
     )
-    if (root / made.name).exists():
-        if find(root, made.name)[1].hash != made.hash:
-            raise Refusal(f"campaign {made.name!r} is not the control of {name!r} as it is now; remove it")
-        return beside(root, made.name, config)
-    create(made, root)
-    return made
+
+
+def _stored(root: Path, made: CampaignConfig) -> None:
+    """Check that the control that is there is this one. Raises Refusal, FolderError."""
+    if find(root, made.name)[1].hash != made.hash:
+        name = made.name.removesuffix(SUFFIX)
+        raise Refusal(f"campaign {made.name!r} is not the control of {name!r} as it is now; remove it")
 
 
 def control_facts(root: Path, name: str) -> dict[str, Any]:
-    """The campaign beside its control, as JSON-ready facts. Raises Refusal where there is nothing to compare.
+    """The campaign beside its control, as JSON-ready facts.
+
+    Raises FolderError, and Refusal where there is nothing to compare or the control is another campaign's.
 
     By finished trials, up to as many as both have: the campaign's highest reward, and of the highest of as
     many of the control's trials the mean and the middle 95 % (see `_best_of`). `later`: the rewards of the
@@ -66,6 +78,7 @@ def control_facts(root: Path, name: str) -> dict[str, Any]:
     that had several chances is luckier than a random one. Trials that failed or were stopped early have
     no reward.
     """
+    _stored(root, _planned(*find(root, name)))
     mine, theirs = (_rewards(root, each) for each in (name, name + SUFFIX))
     if not mine or not theirs:
         raise Refusal(f"campaign {name!r}: it and its control need a finished trial each")

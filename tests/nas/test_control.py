@@ -15,10 +15,11 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from nas.config import load
-from nas.control import _best_of, _finalists, prepare
+from nas.control import _best_of, _finalists, control_facts, prepare
 from nas.errors import Refusal
 from nas.finalists import Finalist
-from nas.launch import create, find
+from nas.launch import create, driving, find, run
+from results_db.records import TrialStatus
 from results_db.store import Store
 
 Written = Callable[..., Path]
@@ -80,6 +81,8 @@ def test_the_control_of_another_campaign_is_refused(tmp_path: Path, written: Wri
     create(dataclasses.replace(config, seed=config.seed + 1), tmp_path)
     with pytest.raises(Refusal, match=r"'small.control' is not the control of 'small' as it is now"):
         prepare(tmp_path, "small")
+    with pytest.raises(Refusal, match=r"'small.control' is not the control of 'small' as it is now"):
+        control_facts(tmp_path, "small")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
@@ -127,10 +130,18 @@ def test_what_was_measured_again_is_no_proposal(nas: Nas, written: Written, home
     assert facts["later"]["p"] == pytest.approx(p)
 
 
-def test_rows_go_as_far_as_both_do(nas: Nas, written: Written) -> None:
+def test_rows_go_as_far_as_both_do(nas: Nas, written: Written, home: Path) -> None:
     """While the control is under way there are no more of its trials to draw."""
     assert nas("run", written()).code == 0
-    assert nas("run", written({"name": "small.control", "budget": {"trials": 4}})).code == 0
+    prepare(home, "small")
+    with driving(*find(home, "small.control")) as drive:
+
+        def stop_on_the_way() -> None:
+            if drive.campaign.snapshot().counts[TrialStatus.FINISHED] >= 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(drive, stop_on_the_way)
     report = nas("control", "small", "--report")
     assert report.code == 0, report.err
     rows = json.loads(nas("control", "small", "--json").out)["rows"]
