@@ -11,7 +11,8 @@ worth: so no choice is judged by what it was made by, which would favour whoever
 are alike. A training that fails counts as an AP of 0. Reported whatever it shows: the mean of the paired
 differences with its 95 % interval (Student's), and every pair; beside it, for comparison only, the
 difference of the means of all finalists. The number of pairs is fixed. Nothing of it is used to tune a
-controller. (100 trials were announced first; it became 60 for want of hours, before any had run.) Databases stay in DIR; writes experiments/results/search_gain.json.
+controller. (100 trials were announced first; it became 60 for want of hours, before any had run.)
+Databases stay in DIR; writes experiments/results/search_gain.json.
 """
 
 from __future__ import annotations
