@@ -30,9 +30,12 @@ from search_space.trial import FailureKind
 MOST: Final = 2000
 """Outcomes that the surrogate learns from."""
 
+SHARE: Final = 3
+"""The population is this part of the budget. This, `PART` and the defaults below are a setting that tuning
+found (docs/decisions/0064)."""
 
-SHARE: Final = 12
-"""The population is this part of the budget: half of what it is without a surrogate."""
+PART: Final = 2
+"""A tournament is this part of the population."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,8 @@ class GuidedEvolutionConfig:
     kind: Literal["guided_evolution"] = "guided_evolution"
     population: int | None = None
     tournament: int | None = None
-    children: int = 20
-    start: int = 20
+    children: int = 10
+    start: int = 30
     trust: float = 0.3
     no_repeats: bool = True
     contenders: ContendersConfig | None = ContendersConfig()
@@ -66,7 +69,7 @@ class GuidedEvolutionConfig:
 
     def resolved(self, trials: int) -> GuidedEvolutionConfig:
         """The same with sizes for a budget of so many trials."""
-        population, tournament = scaled(trials, self.population, self.tournament, share=SHARE)
+        population, tournament = scaled(trials, self.population, self.tournament, share=SHARE, part=PART)
         return replace(self, population=population, tournament=tournament)
 
 

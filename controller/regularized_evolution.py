@@ -54,17 +54,22 @@ def check_sizes(kind: str, population: int | None, tournament: int | None) -> No
 
 
 def scaled(
-    trials: int, population: int | None = None, tournament: int | None = None, *, share: int = 6
+    trials: int,
+    population: int | None = None,
+    tournament: int | None = None,
+    *,
+    share: int = 6,
+    part: int = 4,
 ) -> tuple[int, int]:
     """Population and tournament size for a budget; what is given stays.
 
-    The population is one `share`-th of the budget, `LARGEST`, the paper's, at most: five sixths of the
-    trials are children then. The tournament is a quarter of it.
+    The population is one `share`-th of the budget, `LARGEST`, the paper's, at most: the rest of the trials
+    are children then. The tournament is one `part`-th of it.
     """
     if population is None:
         population = max(tournament or 0, min(LARGEST, max(SMALLEST, round(trials / share))))
     if tournament is None:
-        tournament = max(1, population // 4)
+        tournament = max(1, population // part)
     return population, tournament
 
 

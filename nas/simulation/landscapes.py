@@ -3,8 +3,8 @@
 Never a claim about AP. Two families: `motifs`, linear in structure and hashed motifs, near to what
 guided controllers see; and `network`, a random graph network, which is outside of their features. To
 either is added what real proxies say loudest: detail must not be lost on its way to the finest output.
-Each has a truth of mean 0 and standard deviation 1 over random genomes, a bias of each genome's own that
-a proxy would have (a second run does not remove it), and noise from seed to seed.
+Each has a truth of mean 0 and standard deviation 1 over random genomes, a bias that a proxy would have (a
+second run does not remove it, and networks that are alike share it), and noise from seed to seed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ CALIBRATION: Final = 2000
 """Random genomes that mean and standard deviation are taken of."""
 
 KEPT: Final = 4096
-"""Truths that are kept: of more genomes than are ever in flight."""
+"""Genomes whose truth and bias are kept: more than are ever in flight."""
 
-_CALIBRATE, _BIAS = 0, 1
+_CALIBRATE: Final = 0
+
+_OTHER: Final = 2**40
+"""Added to a landscape's seed gives that of its bias."""
 
 DETAIL: Final = {"motifs": 2.0, "network": 3.0}
 """How much lost detail counts, in standard deviations of the rest: so that landscapes are about as
-predictable as the real proxy, if a little less so (experiments/landscape_fit.py)."""
+predictable as the real proxy, and as rugged, if a little less and a little more so
+(experiments/landscape_fit.py, ruggedness.py)."""
 
 SPREAD: Final = 0.15
 """Of log seconds: trials of one campaign differ by about as much (docs/proxy.md)."""
@@ -82,35 +86,40 @@ class Landscape:
         return space_by_name(self.config.space)
 
     def measure(self, genome: Genome, rng: np.random.Generator) -> Measured:
-        """Truth, the genome's own bias, and noise."""
-        value = self.truth(genome) + self.config.bias * self._bias(genome)
-        return Measured(value + self.config.noise * float(rng.normal()), float(np.exp(SPREAD * rng.normal())))
+        """Truth, the bias of networks like it, and noise."""
+        truth, bias = self._known(genome)
+        value = truth + self.config.bias * bias + self.config.noise * float(rng.normal())
+        return Measured(value, float(np.exp(SPREAD * rng.normal())))
 
     def truth(self, genome: Genome) -> float:
         """In standard deviations from the mean of random genomes."""
-        return self._truth(genome)
+        return self._known(genome)[0]
 
     def truths(self, genomes: Sequence[Genome]) -> Floats:
         """The truth of many at once."""
-        return self._scaled(resolve_all(genomes))
+        return self._qualities[0](resolve_all(genomes))
 
     @cached_property
-    def _truth(self) -> Callable[[Genome], float]:
-        """Asked when a trial begins, when it ends, and by whoever judges."""
-        return lru_cache(maxsize=KEPT)(lambda genome: float(self.truths([genome])[0]))
+    def _known(self) -> Callable[[Genome], tuple[float, float]]:
+        """Truth and bias; asked when a trial begins, when it ends, and by whoever judges."""
+
+        def both(genome: Genome) -> tuple[float, float]:
+            graph = resolve_all([genome])
+            truth, bias = (float(quality(graph)[0]) for quality in self._qualities)
+            return truth, bias
+
+        return lru_cache(maxsize=KEPT)(both)
 
     @cached_property
-    def _scaled(self) -> Quality:
+    def _qualities(self) -> tuple[Quality, Quality]:
+        """Truth and bias, each of standard deviation 1."""
         rng = np.random.default_rng([self.config.seed, _CALIBRATE])
         some = resolve_all([self.space.sample(rng) for _ in range(CALIBRATION)])
         family = motif_quality if self.config.family == "motifs" else network_quality
         rest, lost = _standard(family(self.config.seed), some), _standard(lost_detail, some)
         share = DETAIL[self.config.family]
-        return _standard(lambda graphs: rest(graphs) - share * lost(graphs), some)
-
-    def _bias(self, genome: Genome) -> float:
-        digits = int(self.space.fingerprint(genome)[:12], 16)
-        return float(np.random.default_rng([self.config.seed, _BIAS, digits]).normal())
+        truth = _standard(lambda graphs: rest(graphs) - share * lost(graphs), some)
+        return truth, _standard(family(self.config.seed + _OTHER), some)
 
 
 def lost_detail(graphs: GraphArrays) -> Floats:

@@ -43,11 +43,26 @@ def test_a_measurement_is_truth_and_bias_and_noise(landscape: Landscape) -> None
     assert values.std() == pytest.approx(landscape.config.noise, rel=0.1)
     bias = values.mean() - landscape.truth(genome)
     again = np.mean([landscape.measure(genome, rng).value for _ in range(600)]) - landscape.truth(genome)
-    assert bias == pytest.approx(again, abs=0.05)  # a genome's own, whatever the noise
+    assert bias == pytest.approx(again, abs=0.05)  # the same whatever the noise
     rng = np.random.default_rng(4)
     many = [SPACE.sample(rng) for _ in range(300)]
     measured = [landscape.measure(each, rng).value for each in many]
     assert 0.7 < kendalltau(measured, landscape.truths(many)).statistic < 0.95
+
+
+def test_networks_that_are_alike_share_their_bias(landscape: Landscape) -> None:
+    """As with real proxies, whose children differ from their parents by little more than noise."""
+    quiet = Landscape(LandscapeConfig(family=landscape.config.family, seed=3, noise=0.0, bias=1.0))
+    rng = np.random.default_rng(13)
+    genomes = [SPACE.sample(rng) for _ in range(300)]
+    near = [SPACE.mutate(each, rng) for each in genomes]
+    here, there = (
+        np.array([quiet.measure(each, rng).value - quiet.truth(each) for each in some])
+        for some in (genomes, near)
+    )
+    assert 0.8 < here.std() < 1.2
+    assert abs(spearmanr(here, quiet.truths(genomes)).statistic) < 0.9  # another thing than the truth
+    assert 0.5 < spearmanr(here, there).statistic < 0.97
 
 
 def test_lost_detail_is_the_finest_level_on_the_best_way_to_the_finest_output() -> None:
