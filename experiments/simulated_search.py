@@ -67,6 +67,7 @@ CONTROLLERS: dict[str, ControllerConfig] = {
 """The defaults; but of the policies, whose defaults need more trials than these, what tuning.py chose."""
 
 RESAMPLES = 2000
+TICKS = (100, 200, 500, 1000, 2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,8 @@ def plot(facts: list[dict[str, Any]], path: Path) -> None:
         axis.set_title(f"simulated: {family}")
         axis.set_xticks(range(len(QUANTILES)), [f"best 1 in {round(1 / (1 - q)):,}" for q in QUANTILES])
         axis.set_yscale("log")
+        axis.set_yticks(TICKS, [f"{tick:,}" for tick in TICKS])
+        axis.minorticks_off()
     axes[0].set_ylabel(f"trials, 100 workers (triangle: over {TRIALS:,})")
     axes[0].legend()
     figure.savefig(path, dpi=110)
