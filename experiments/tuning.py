@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python -m experiments.tuning      goes on where it was stopped
     python -m experiments.tuning --report
 
-Of every controller `SETTINGS` settings: its default, and others drawn at random from `RANGES`, which were
-written down before anything ran. Each makes campaigns of `BUDGETS` trials with the seeds `CHOOSING` on the
-tuning tables; the one whose finds rank best is *tuned*. Where that is another than the default, both then
+Of every controller `SETTINGS` settings: its default at that time, and others drawn at random from
+`RANGES`, which were written down before anything ran. Each makes campaigns of `BUDGETS` trials with the
+seeds `CHOOSING` on the tuning tables; the one whose finds rank best is *tuned*. Where that is another than the default, both then
 make campaigns with the seeds `JUDGING`, and the p-value is Wilcoxon's (signed ranks, one-sided, over
 tables, budgets and seeds): a default is changed only where it is under 0.01. A find ranks by the share of
 the table's genomes that are at least as good, as a power of ten (-3: one in a thousand); less is better.
@@ -100,13 +100,28 @@ RANGES: dict[str, dict[str, tuple[Any, ...]]] = {
     "ppo": {"batch": (5, 10, 20), "epochs": (2, 5, 10), **LEARNING},
 }
 
+BEFORE: dict[str, Setting] = {
+    "guided": {
+        "share": 12,
+        "tournament": 0.25,
+        "children": 20,
+        "start": 20,
+        "trust": 0.3,
+        "contenders": 0.15,
+    }
+}
+"""Defaults that are others since this was run."""
+
+JUDGED_TOO = {"guided": 1}
+"""The setting that became the default (docs/decisions/0064): judged after the tuned one, not by plan."""
+
 
 def settings(controller: str) -> list[Setting]:
-    """The default, which is empty, and the others; always the same."""
+    """The default, which is empty but where it has changed since, and the others; always the same."""
     ranges = RANGES[controller]
     every = [dict(zip(ranges, values, strict=True)) for values in itertools.product(*ranges.values())]
     drawn = np.random.default_rng(list(DEFAULTS).index(controller)).permutation(len(every))
-    return [{}, *(every[place] for place in drawn[: SETTINGS - 1])]
+    return [BEFORE.get(controller, {}), *(every[place] for place in drawn[: SETTINGS - 1])]
 
 
 def configured(controller: str, setting: Setting, trials: int) -> ControllerConfig:
@@ -192,6 +207,11 @@ def tuned(found: dict[str, list[float]], controller: str) -> int:
     return int(np.argmin(means))
 
 
+def judged(controller: str, best: int) -> list[int]:
+    """The settings that are held against the default."""
+    return [each for each in dict.fromkeys((best, JUDGED_TOO.get(controller, 0))) if each]
+
+
 def run_missing(wanted: Iterable[Job], processes: int) -> None:
     """A line each, as it ends."""
     done = rows()
@@ -218,13 +238,15 @@ def report() -> list[dict[str, Any]]:
             ],
             "tuned": best,
         }
-        if best:
-            new, old = (np.array(ranks(found, controller, each, judging=True)) for each in (best, 0))
-            row["judged"] = {
-                "tuned": round(float(new.mean()), 3),
-                "default": round(float(old.mean()), 3),
-                "p": float(wilcoxon(new, old, alternative="less", zero_method="zsplit").pvalue),
-            }
+        if others := judged(controller, best):
+            old = np.array(ranks(found, controller, 0, judging=True))
+            row["judged"] = {"default": round(float(old.mean()), 3)}
+            for each in others:
+                new = np.array(ranks(found, controller, each, judging=True))
+                row["judged"][f"setting {each}"] = {
+                    "rank": round(float(new.mean()), 3),
+                    "p": float(wilcoxon(new, old, alternative="less", zero_method="zsplit").pvalue),
+                }
         out.append(row)
     return out
 
@@ -239,11 +261,15 @@ def main() -> None:
         every = [job for name in DEFAULTS for job in jobs(name, range(SETTINGS), judging=False)]
         run_missing(every, options.processes)
         found = rows()
-        chosen = {name: tuned(found, name) for name in DEFAULTS}
-        judged = [
-            job for name in DEFAULTS if chosen[name] for job in jobs(name, (0, chosen[name]), judging=True)
-        ]
-        run_missing(judged, options.processes)
+        run_missing(
+            (
+                job
+                for name in DEFAULTS
+                if (others := judged(name, tuned(found, name)))
+                for job in jobs(name, (0, *others), judging=True)
+            ),
+            options.processes,
+        )
     facts = report()
     ROWS.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
     for row in facts:
