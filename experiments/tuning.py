@@ -5,12 +5,12 @@
 
 Of every controller `SETTINGS` settings: its default at that time, and others drawn at random from
 `RANGES`, which were written down before anything ran. Each makes campaigns of `BUDGETS` trials with the
-seeds `CHOOSING` on the tuning tables; the one whose finds rank best is *tuned*. Where that is another than the default, both then
-make campaigns with the seeds `JUDGING`, and the p-value is Wilcoxon's (signed ranks, one-sided, over
-tables, budgets and seeds): a default is changed only where it is under 0.01. A find ranks by the share of
-the table's genomes that are at least as good, as a power of ten (-3: one in a thousand); less is better.
-The tuned settings are what docs/controllers.md compares on *other* tables. Writes
-experiments/results/tuning.{jsonl,json}.
+seeds `CHOOSING` on the tuning tables; the one whose finds rank best is *tuned*. Where that is another than
+the default, both then make campaigns with the seeds `JUDGING`, and the p-value is Wilcoxon's (signed
+ranks, one-sided, over tables, budgets and seeds): a default is changed only where it is under 0.01. A find
+ranks by the share of the table's genomes that are at least as good, as a power of ten (-3: one in a
+thousand); less is better. The tuned settings are what docs/controllers.md compares on *other* tables.
+Writes experiments/results/tuning.{jsonl,json}.
 """
 
 from __future__ import annotations
