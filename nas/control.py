@@ -29,11 +29,7 @@ QUANTILES: Final = (0.025, 0.975)
 
 def prepare(root: Path, name: str) -> CampaignConfig:
     """The control of a campaign, made if it is not there yet. Raises Refusal, FolderError."""
-    if name.endswith((SUFFIX, finalists.SUFFIX)):
-        raise Refusal(f"campaign {name!r}: expected one that searches, not a control or finalists of one")
     place, config = find(root, name)
-    if len(name + SUFFIX) > LONGEST_NAME:
-        raise Refusal(f"campaign {name!r}: {name + SUFFIX!r} would be longer than {LONGEST_NAME} characters")
     made = _planned(place, config)
     if (root / made.name).exists():
         _stored(root, made)
@@ -43,9 +39,14 @@ def prepare(root: Path, name: str) -> CampaignConfig:
 
 
 def _planned(place: CampaignFolder, config: CampaignConfig) -> CampaignConfig:
+    name = config.name
+    if name.endswith((SUFFIX, finalists.SUFFIX)):
+        raise Refusal(f"campaign {name!r}: expected one that searches, not a control or finalists of one")
+    if len(name + SUFFIX) > LONGEST_NAME:
+        raise Refusal(f"campaign {name!r}: {name + SUFFIX!r} would be longer than {LONGEST_NAME} characters")
     return dataclasses.replace(
         config,
-        name=config.name + SUFFIX,
+        name=name + SUFFIX,
         seed=(config.seed + 2**33) % 2**63,  # seeds that no trial of the campaign had
         controller=RandomSearchConfig(no_repeats=config.controller.no_repeats),
         warm_start=(),

@@ -69,8 +69,10 @@ def test_the_control_differs_by_its_controller_and_its_seeds_only(tmp_path: Path
     for same in ("space", "evaluator", "reward", "limits", "runner", "budget", "stopping", "failures"):
         assert getattr(made, same) == getattr(config, same)
     for arm in ("control", "finalists"):
-        with pytest.raises(Refusal, match="expected one that searches"):
-            prepare(tmp_path, f"{config.name}.{arm}")
+        create(dataclasses.replace(config, name=f"other.{arm}"), tmp_path)
+        for refusing in (prepare, control_facts):
+            with pytest.raises(Refusal, match="expected one that searches"):
+                refusing(tmp_path, f"other.{arm}")
 
 
 def test_the_control_of_another_campaign_is_refused(tmp_path: Path, written: Written) -> None:
