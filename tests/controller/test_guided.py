@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from controller.bayesian import Bayesian, BayesianConfig
-from controller.config import build
+from controller.config import build, resolved
 from controller.guided_evolution import GuidedEvolution, GuidedEvolutionConfig
 from controller.no_repeats import SpaceExhausted
 from controller.protocol import Outcome, Pending, Proposal
@@ -148,3 +150,20 @@ def test_a_small_space_is_searched_to_its_end(seed: int) -> None:
         found.add(proposal.genome)
         controller.tell(Outcome(number, proposal.genome, proposal.note, (float(sum(proposal.genome)),)))
     assert len(found) == 32
+
+
+def test_the_default_is_a_setting_that_tuning_judged() -> None:
+    """docs/decisions/0064: the second best of the sixteen, with contenders."""
+    tuning = Path(__file__).parents[2] / "experiments" / "results" / "tuning.json"
+    (row,) = (row for row in json.loads(tuning.read_text()) if row["controller"] == "guided")
+    setting = row["settings"][1]
+    assert row["judged"]["setting 1"]["p"] < 0.01
+    for trials in (100, 300):
+        found = resolved(GuidedEvolutionConfig(), trials)
+        assert isinstance(found, GuidedEvolutionConfig)
+        assert found.contenders is not None
+        assert found.population == min(100, round(trials / setting["share"]))
+        assert found.tournament == int(found.population * setting["tournament"])
+        assert (found.children, found.start, found.trust, found.contenders.share) == tuple(
+            setting[word] for word in ("children", "start", "trust", "contenders")
+        )

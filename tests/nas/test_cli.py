@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -57,6 +58,12 @@ def test_what_people_read_holds_the_same_facts(nas: Nas, written: Written) -> No
     assert f"{facts['best']['reward']:.4f}" in top
     failed = next(number for number in range(1, 13) if "failure" in nas("show", "small", str(number)).out)
     assert json.loads(nas("show", "small", str(failed), "--json").out)["failure"]["kind"] in facts["failures"]
+
+
+def test_status_leaves_the_collection_of_garbage_on(nas: Nas, written: Written) -> None:
+    assert nas("run", written()).code == 0
+    assert nas("status", "small").code == 0
+    assert gc.isenabled()
 
 
 def test_resuming_a_finished_campaign_changes_nothing(nas: Nas, written: Written) -> None:

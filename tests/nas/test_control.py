@@ -168,6 +168,15 @@ def test_nothing_to_compare_is_one_line(nas: Nas, written: Written) -> None:
     assert "no campaign 'small.control'" in refused.err
 
 
+def test_a_name_too_long_for_a_control_is_one_line(nas: Nas, written: Written) -> None:
+    name = "n" * 60
+    assert nas("run", written({"name": name})).code == 0
+    for words in ((), ("--report",), ("--json",)):
+        refused = nas("control", name, *words)
+        assert refused.code == 2
+        assert "would be longer than 64 characters" in refused.err
+
+
 def test_it_changes_no_hash(written: Written) -> None:
     config = load(written())
     assert dataclasses.replace(config, control=True).hash == config.hash
