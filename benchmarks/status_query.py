@@ -120,8 +120,10 @@ def measured(url: str | None, root: Path, trials: int, progress: int) -> dict[st
         fill(store, trials, progress)
         filled = time.perf_counter() - start
         if url is not None:
-            with store._database.engine.begin() as connection:
-                connection.execute(text("ANALYZE"))
+            with store._database.engine.connect() as connection:  # what a server does by itself in time
+                alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+                alone.execute(text("VACUUM ANALYZE"))
+                alone.execute(text("CHECKPOINT"))
     with Store.read(folder.database) as store:
         with store._database.transaction() as session:
             metrics = session.scalar(select(func.count()).select_from(MetricRow))
