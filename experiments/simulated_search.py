@@ -10,13 +10,15 @@ reach it within the budget is censored; medians are Kaplan-Meier's, and so are t
 `high`, which are over seeds, on these very landscapes. `others`: the interval of a bootstrap that draws
 landscapes first and then seeds, for what other landscapes would give. Reported are the campaigns that all
 controllers have made, those left out that have made none yet. `bayesian` is left out: it would
-take 5 core-hours more. These are simulations: they say nothing of AP. Writes
+take 5 core-hours more. A row is kept with a hash of what it was made with, and made again where that is
+another now. These are simulations: they say nothing of AP. Writes
 experiments/results/simulated_targets.json and simulated_search.{jsonl,json,png}.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import multiprocessing
@@ -59,12 +61,13 @@ QUANTILES = (0.999, 0.9999, 0.99999)
 CONTROLLERS: dict[str, ControllerConfig] = {
     "random": RandomSearchConfig(),
     "evolution": RegularizedEvolutionConfig(),
+    "evolution-tuned": RegularizedEvolutionConfig(population=100, tournament=50),
     "local": LocalSearchConfig(),
     "guided": GuidedEvolutionConfig(),
     "reinforce": ReinforceConfig(batch=4, learning_rate=0.01, baseline=0.9, no_repeats=True),
     "ppo": PpoConfig(batch=5, epochs=10, learning_rate=0.0035, no_repeats=True),
 }
-"""The defaults; but of the policies, whose defaults need more trials than these, what tuning.py chose."""
+"""The defaults; what tuning.py chose of evolution, and of the policies, whose defaults need more trials."""
 
 RESAMPLES = 2000
 TICKS = (100, 200, 500, 1000, 2000)
@@ -145,10 +148,27 @@ def run(job: Job, wanted: list[float]) -> dict[str, Any]:
     return {"key": job.key, "reached": reached, "end": worth}
 
 
+def states() -> dict[str, str]:
+    """By key, a hash of what the row of a job depends on: settings, conditions, landscape, targets."""
+    stored = json.loads(TARGETS.read_text())
+    out = {}
+    for job in jobs():
+        name = f"{job.family}/{job.landscape}"
+        facts = (
+            repr(resolved(CONTROLLERS[job.controller], TRIALS)),
+            repr((TRIALS, WORKERS, WEATHER)),
+            stored["marks"][name],
+            stored["targets"][name],
+        )
+        out[job.key] = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return out
+
+
 def rows() -> dict[str, dict[str, Any]]:
-    """What is there."""
+    """What is there of what would be made now."""
     lines = ROWS.read_text().splitlines() if ROWS.exists() else []
-    return {row["key"]: row for row in map(json.loads, lines)}
+    known = states()
+    return {row["key"]: row for row in map(json.loads, lines) if known.get(row["key"]) == row["of"]}
 
 
 def search(processes: int) -> None:
@@ -157,13 +177,14 @@ def search(processes: int) -> None:
     if stored.get("marks") != marks():
         raise SystemExit(f"{TARGETS}: of other landscapes than there are now; make them anew with --targets")
     wanted = stored["targets"]
-    done = rows()
+    done, known = rows(), states()
     missing = [job for job in jobs() if job.key not in done]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context) as pool, ROWS.open("a") as file:
         futures = [pool.submit(run, job, wanted[f"{job.family}/{job.landscape}"]) for job in missing]
         for count, future in enumerate(as_completed(futures), start=1):
-            file.write(json.dumps(future.result()) + "\n")
+            row = future.result()
+            file.write(json.dumps({**row, "of": known[row["key"]]}) + "\n")
             file.flush()
             print(f"{count} of {len(missing)}", flush=True)
 
@@ -245,7 +266,7 @@ def plot(facts: list[dict[str, Any]], path: Path) -> None:
         for shift, name in enumerate(names):
             some = [row for row in facts if (row["family"], row["controller"]) == (family, name)]
             for place, row in enumerate(some):
-                x = place + 0.15 * (shift - (len(names) - 1) / 2)
+                x = place + 0.8 / len(names) * (shift - (len(names) - 1) / 2)
                 middle = row.get("median") or TRIALS
                 low, high = (bound or TRIALS for bound in row.get("others", (None, None)))
                 axis.plot([x, x], [low, high], color=f"C{shift}", linewidth=1)
