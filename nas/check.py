@@ -96,6 +96,9 @@ def _attempts(whole: WholeCampaign) -> Iterator[str]:
             yield f"trial {trial.number}: failed otherwise than its last attempt"
         if trial.seed != trial_seed(whole.campaign.seed, trial.number):
             yield f"trial {trial.number}: its seed does not follow from the campaign's"
+        data = mine[-1].provenance.get("data", whole.campaign.data_hash)
+        if whole.campaign.data_hash not in ("", data):
+            yield f"trial {trial.number}: was trained on other data than the campaign began with"
 
 
 def _rewards(whole: WholeCampaign, rules: CampaignRules) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli_words import AsJson, Root, print_json
+from nas.redaction import one_line
 
 app = typer.Typer(help="Databases: bring up to date, check, copy.", rich_markup_mode=None)
 
@@ -95,15 +96,14 @@ def copy(
 def _print_check(found: dict[str, Any]) -> None:
     typer.echo(f"{found['database']}: schema {found['schema']}")
     for problem in found["problems"]:
-        typer.echo(f"  {problem}")
+        typer.echo(f"  {one_line(problem)}")
     for campaign in found["campaigns"]:
         replayed = ", all proposals asked for again" if campaign["replayed"] is not None else ""
         wrong = len(campaign["problems"]) + campaign["more_problems"]
         verdict = f"{wrong} problems" if wrong else "nothing wrong"
-        typer.echo(
-            f"{campaign['name']}: {campaign['trials']} trials, {campaign['ended']} ended{replayed}: {verdict}"
-        )
+        name = one_line(campaign["name"])
+        typer.echo(f"{name}: {campaign['trials']} trials, {campaign['ended']} ended{replayed}: {verdict}")
         for problem in campaign["problems"]:
-            typer.echo(f"  {problem}")
+            typer.echo(f"  {one_line(problem)}")
         if campaign["more_problems"]:
             typer.echo(f"  ... and {campaign['more_problems']} more")

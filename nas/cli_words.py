@@ -54,7 +54,7 @@ def _finite(facts: Any) -> Any:
 
 
 def console() -> Console:
-    """Where tables are drawn; it paints no numbers by itself."""
+    """Where tables are drawn; it paints no numbers by itself, and what a file holds is no markup."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)

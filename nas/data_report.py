@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from nas.redaction import one_line
 from proxy_trainer.data.check import SplitFacts, data_report
 from proxy_trainer.data.config import CocoData, Split, Splits
 from proxy_trainer.data.image_set import open_split
@@ -40,21 +42,23 @@ def data_facts(data: CocoData, splits: Splits, recipe: Recipe, cache: Path) -> d
 
 def print_data(facts: dict[str, Any]) -> None:
     """The same for people."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(_splits(facts["splits"]))
     classes = facts["splits"][0]["classes"]
-    console.print(
-        "\n[dim]boxes in train[/]  " + "  ".join(f"{name} {count:,}" for name, count in classes.items())
-    )
+    counts = "  ".join(f"{one_line(name)} {count:,}" for name, count in classes.items())
+    console.print(Text.assemble(("\nboxes in train", "dim"), f"  {counts}"))
     for bad in facts["bad_pictures"]:
-        console.print(f"[red]left out[/] {bad['file']}: {bad['reason']}")
+        console.print(
+            Text.assemble(("left out", "red"), f" {one_line(bad['file'])}: {one_line(bad['reason'])}")
+        )
     share = facts["boxes_matched_by_overlap"] / max(1, facts["boxes"])
     each = sum(row["positives"] for row in facts["levels"]) / max(1, facts["boxes"])
     console.print(
         f"\n[dim]at {facts['resolution']} px, anchor_size {facts['anchor_size']:g}, "
         f"anchor_growth {facts['anchor_growth']:g}:[/] "
         f"{share:.0%} of the boxes overlap an anchor enough, the others keep their nearest; "
-        f"{each:.0f} anchors learn from a box"
+        f"{each:.0f} anchors learn from a box",
+        markup=True,
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading in ("level", "positives", "boxes that it owns"):
@@ -67,7 +71,8 @@ def print_data(facts: dict[str, Any]) -> None:
         names = ", ".join(f"P{level}" for level in facts["starved_levels"])
         console.print(
             f"[red]{names} get next to nothing to learn[/]; a higher resolution gives coarse levels more, "
-            "a smaller anchor_size fine ones, but anchors far smaller than their level's stride teach slowly"
+            "a smaller anchor_size fine ones, but anchors far smaller than their level's stride teach slowly",
+            markup=True,
         )
 
 

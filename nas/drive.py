@@ -23,7 +23,7 @@ def drive(root: Path, name: str, go_on: str) -> None:
                 progress.shown(driven.campaign, terminal, str(place.path), asked) as view,
             ):
                 launch.run(driven, view, asked)
-            console = Console(highlight=False)
+            console = Console(highlight=False, markup=False)
             print_end(console, name, driven.campaign.snapshot(), facts.top(driven.store, name, 5))
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with: {go_on}", err=True)
@@ -36,11 +36,13 @@ def drive_finalists(root: Path, name: str, wanted: FinalistsConfig | None) -> No
     drive(root, made.name, go_on=f"nas finalists {name}")
     found = finalists.standing(root, name)
     if found:
-        finalists.print_finalists(Console(highlight=False), name, finalists.finalist_facts(found))
+        finalists.print_finalists(
+            Console(highlight=False, markup=False), name, finalists.finalist_facts(found)
+        )
 
 
 def drive_control(root: Path, name: str) -> None:
     """Run a campaign's control, or go on with it, and compare the two."""
     made = control.prepare(root, name)
     drive(root, made.name, go_on=f"nas control {name}")
-    control.print_control(Console(highlight=False), control.control_facts(root, name))
+    control.print_control(Console(highlight=False, markup=False), control.control_facts(root, name))

@@ -16,9 +16,10 @@ EvaluatorConfig: TypeAlias = ProxyConfig | SyntheticConfig
 
 @dataclass(frozen=True, slots=True)
 class MakeEvaluator:
-    """Called without arguments, in whatever process: a value, so that it can be sent there.
+    """Called without arguments, in whatever process: a value, so that it can be sent there. Raises DataError.
 
-    `threads` and `deadline` (seconds for one attempt) are the runner's words. Trainers are imported
+    `data` is the hash of the campaign's data, "" for any; `threads` and `deadline` (seconds for one
+    attempt) are the runner's words. Trainers are imported
     when it is called: what only sends it loads no TensorFlow.
     """
 
@@ -26,6 +27,7 @@ class MakeEvaluator:
     cache: Path
     weights: Path | None
     checkpoints: Path | None = None
+    data: str = ""
     threads: int = 1
     deadline: float | None = None
 
@@ -34,7 +36,7 @@ class MakeEvaluator:
             case ProxyConfig():
                 from proxy_trainer.evaluator import ProxyEvaluator
 
-                return ProxyEvaluator(
+                proxy = ProxyEvaluator(
                     self.config,
                     cache=self.cache,
                     weights=self.weights,
@@ -42,6 +44,9 @@ class MakeEvaluator:
                     deadline=self.deadline,
                     threads=self.threads,
                 )
+                if self.data:
+                    proxy.require(self.data)
+                return proxy
             case SyntheticConfig():
                 from proxy_trainer.synthetic import SyntheticEvaluator
 

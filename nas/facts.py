@@ -15,7 +15,7 @@ from nas.budget import Account, Use, spent, uses
 from nas.config import CampaignConfig
 from nas.folder import CampaignFolder
 from nas.objectives import values
-from results_db.fence import Holder, process_start
+from results_db.fence import Holder, lives
 from results_db.records import (
     ENDED,
     AttemptCounts,
@@ -219,13 +219,13 @@ def _finite(value: float) -> float | None:
 
 
 def who_drives(fence: FenceRecord) -> dict[str, Any] | None:
-    """Who drives the campaign: a living process of this host, or one elsewhere that gave a sign lately."""
+    """Who drives the campaign: a living process of this host, or one out of sight that gave a sign lately."""
     if fence.pid is None:
         return None
     me = Holder.me()
-    if (fence.host, fence.boot) == (me.host, me.boot):
-        alive = process_start(fence.pid) == fence.process_start
-    else:
+    here = (fence.host, fence.boot) == (me.host, me.boot)
+    alive = lives(fence.pid, fence.process_start) if here else None
+    if alive is None:
         alive = fence.beat is not None and age(fence.beat.isoformat()) < LEASE_SECONDS
     return {"host": fence.host, "pid": fence.pid} if alive else None
 

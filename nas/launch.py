@@ -197,6 +197,7 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         folder.cache,
         folder.weights if config.keep_weights else None,
         _checkpoints(drive),
+        data=drive.store.campaign(config.name).data_hash,
         threads=1 if isinstance(config.runner, SerialOptions) else config.runner.cpus_per_worker,
         # Ray's workers are ended from outside, even in the middle of a step.
         deadline=config.runner.timeout_seconds if isinstance(config.runner, SerialOptions) else None,

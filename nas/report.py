@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.facts import age
+from nas.redaction import one_line
 from nas.snapshot import Snapshot, ended
 from nas.terminal import duration, reward, shortened, sparkline
 
@@ -26,7 +27,9 @@ def print_status(console: Console, facts: dict[str, Any]) -> None:
     table = _facts_table()
     state = Text(facts["state"], style=_STATE[facts["state"]])
     if facts["driver"]:
-        state.append(f" by process {facts['driver']['pid']} on {facts['driver']['host']}", style="dim")
+        state.append(
+            f" by process {facts['driver']['pid']} on {one_line(facts['driver']['host'])}", style="dim"
+        )
     table.add_row(Text(facts["name"], style="bold"), state)
     table.add_row("trials", _counted(facts, done))
     for line in _troubles(facts["attempts"]):
@@ -57,7 +60,7 @@ def print_status(console: Console, facts: dict[str, Any]) -> None:
     table.add_row("folder", facts["folder"])
     console.print(table)
     if facts["state"] == "stopped" and done < budget:
-        console.print(f"\n[dim]go on with[/] nas resume {facts['name']}", highlight=False)
+        console.print(Text.assemble(("\ngo on with", "dim"), f" nas resume {facts['name']}"))
 
 
 def print_top(console: Console, name: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -104,8 +107,8 @@ def print_end(console: Console, name: str, snapshot: Snapshot, rows: Sequence[di
         console.print(text, soft_wrap=True)
     print_top(console, name, rows)
     if rows:
-        console.print(f"\n[dim]see more with[/]   nas top {name}", highlight=False)
-        console.print(f"[dim]the winner with[/]  nas export {name} --out DIR", highlight=False)
+        console.print(Text.assemble(("\nsee more with", "dim"), f"   nas top {name}"))
+        console.print(Text.assemble(("the winner with", "dim"), f"  nas export {name} --out DIR"))
 
 
 def print_trial(console: Console, name: str, facts: dict[str, Any]) -> None:
@@ -113,26 +116,24 @@ def print_trial(console: Console, name: str, facts: dict[str, Any]) -> None:
     table = _facts_table()
     table.add_row(Text(f"{name}:{facts['number']}", style="bold"), facts["status"])
     if facts["failure"]:
-        table.add_row(
-            "failure", Text(f"{facts['failure']['kind']}: {facts['failure']['message']}", style="red")
-        )
+        said = one_line(f"{facts['failure']['kind']}: {facts['failure']['message']}")
+        table.add_row("failure", Text(said, style="red"))
     if facts["reward"] is not None:
         table.add_row("reward", Text(reward(facts["reward"]), style="bold green"))
     if facts["metrics"]:
-        table.add_row(
-            "metrics", "  ".join(f"{key} {_number(value)}" for key, value in facts["metrics"].items())
-        )
+        metrics = (f"{one_line(key)} {_number(value)}" for key, value in facts["metrics"].items())
+        table.add_row("metrics", "  ".join(metrics))
     for attempt in facts["attempts"]:
         table.add_row("attempt" if attempt["attempt"] == 1 else "", _attempt(attempt))
     parents = facts["note"].get("parents")
-    if parents:
-        table.add_row("came from", ", ".join(f"trial {parent}" for parent in parents))
+    if isinstance(parents, list) and parents:
+        table.add_row("came from", one_line(", ".join(f"trial {parent}" for parent in parents)))
     again = facts["note"].get("again")
     if again is not None:
-        table.add_row("repeats", f"trial {again}")
+        table.add_row("repeats", one_line(f"trial {again}"))
     table.add_row("seed", str(facts["seed"]))
-    table.add_row("fingerprint", facts["fingerprint"])
-    table.add_row("genome", Text(facts["genome"], style="cyan"))
+    table.add_row("fingerprint", one_line(facts["fingerprint"]))
+    table.add_row("genome", Text(one_line(facts["genome"]), style="cyan"))
     console.print(table)
     console.print(_nodes(facts["nodes"]))
 
@@ -194,7 +195,7 @@ def _troubles(attempts: dict[str, Any]) -> list[str]:
 def _attempt(attempt: dict[str, Any]) -> str:
     took = f" for {duration(attempt['seconds'])}" if attempt["seconds"] is not None else ""
     end = f": {attempt['failure']['kind']}, {attempt['failure']['message']}" if attempt["failure"] else ""
-    return f"{attempt['attempt']} on {attempt['worker'] or 'an unnamed worker'}{took}{end}"
+    return one_line(f"{attempt['attempt']} on {attempt['worker'] or 'an unnamed worker'}{took}{end}")
 
 
 def _nodes(nodes: Sequence[dict[str, Any]]) -> Table:

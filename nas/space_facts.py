@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nas.designs import DEFAULT
 from search_space.cost import network_costs
@@ -65,9 +66,9 @@ def print_space(console: Console, facts: dict[str, Any]) -> None:
 
     def line(name: str, text: str) -> None:
         mark = "  [yellow](inferred, not published)[/]" if name in inferred else ""
-        console.print(f"[dim]{name:<14}[/]{text}{mark}")
+        console.print(f"[dim]{name:<14}[/]{text}{mark}", markup=True)
 
-    console.print(f"[bold]{facts['name']}[/]\n")
+    console.print(Text(f"{facts['name']}\n", style="bold"))
     line("stem", " ".join(f"L{n['level']}{'*' if n['candidate'] else ''}" for n in facts["stem"]))
     blocks = " ".join(f"{count}xL{level}" for level, count in facts["intermediates"].items())
     line("intermediates", f"{blocks}, in any order")
@@ -76,12 +77,13 @@ def print_space(console: Console, facts: dict[str, Any]) -> None:
     line("kinds", " ".join(facts["kinds"]))
     window = facts["window"]
     line("window", "all earlier nodes" if window is None else f"parents among the last {window} nodes")
-    console.print("\n[dim]* candidate parent; an output may take any earlier node[/]\n")
+    console.print("\n[dim]* candidate parent; an output may take any earlier node[/]\n", markup=True)
     console.print(_sizes(facts["log10_size"]))
     sample = facts["sample"]
     console.print(
         f"\n[dim]of {sample['genomes']:,} random genomes[/]  {sample['with_dead_blocks']:.0%} have dead "
-        f"blocks, {sample['with_level_1_blocks']:.0%} have blocks on level 1"
+        f"blocks, {sample['with_level_1_blocks']:.0%} have blocks on level 1",
+        markup=True,
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column(f"full-size backbone at {DEFAULT.input_size} px")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from nas.redaction import one_line
+
 BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -37,7 +39,8 @@ def duration(seconds: float) -> str:
 
 
 def shortened(genome: str, width: int) -> str:
-    """A genome's text, its middle left out between two words where it is too long."""
+    """A genome's text in one line, its middle left out between two words where it is too long."""
+    genome = one_line(genome)
     if len(genome) <= width:
         return genome
     words = genome.split()

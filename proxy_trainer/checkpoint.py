@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Checkpoint:
         arrays |= {f"seconds:{name}": np.array(value) for name, value in state.seconds.items()}
         arrays |= {"identity": np.array(self.identity), "step": np.array(state.step)}
         arrays["losses"] = np.array(state.losses, np.float64)
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
+        partial = self.path.with_suffix(f".{socket.gethostname()}-{os.getpid()}.partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:

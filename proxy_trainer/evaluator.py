@@ -8,6 +8,7 @@ import gc
 import json
 import math
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -40,7 +41,7 @@ class ProxyEvaluator:
     each trial's weights go, as `NUMBER.npz`; without it none are kept; `checkpoints` likewise, for trials
     that are under way. `deadline` in seconds ends
     a trial as TIMEOUT between two steps; a step that hangs is the runner's to end. Equal trials give equal
-    numbers, whatever `threads` is.
+    numbers, whatever `threads` is. Raises DataError.
     """
 
     def __init__(
@@ -76,6 +77,14 @@ class ProxyEvaluator:
         # trial would take a quarter of a second.
         gc.collect()
         gc.freeze()
+
+    def require(self, data: str) -> None:
+        """Raises DataError unless the data have this hash: a node may have others than the campaign."""
+        if (found := self._provenance["data"]) != data:
+            raise DataError(
+                f"{socket.gethostname()}: its data are not those of the campaign ({found[:8]}, expected "
+                f"{data[:8]}); give every node the same pictures and annotations"
+            )
 
     def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
         """Progress while the proxy trains, then its measurement. Raises TrialFailed."""
@@ -141,7 +150,7 @@ def save_weights(path: Path, trained: Trained) -> None:
     layout = trained.blueprint.layout
     arrays = unflatten(layout.trained, trained.judged.weights)
     arrays |= unflatten(layout.statistics, trained.judged.statistics)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial = path.with_suffix(f".{socket.gethostname()}-{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

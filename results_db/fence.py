@@ -56,6 +56,20 @@ def process_start(pid: int) -> str | None:
     return None if state in "ZX" else start
 
 
+def lives(pid: int, start: str | None) -> bool | None:
+    """Whether the process that started then lives; None where it is another's, and hidden."""
+    found = process_start(pid)
+    if found is not None:
+        return found == start
+    try:
+        os.kill(pid, 0)  # only asks
+    except PermissionError:
+        return None
+    except (OSError, OverflowError):
+        pass
+    return False
+
+
 def _boot() -> str:
     """The boot of this host and its process namespace: where a pid means the same process."""
     try:
@@ -68,7 +82,7 @@ def _boot() -> str:
 def claim(database: Database, campaign_id: int, me: Holder, lease_seconds: float) -> int:
     """Become the driver and return the new token; raises CampaignBusy when another one is alive.
 
-    A holder on this host is looked up; one elsewhere is watched for `lease_seconds` on our clock.
+    A holder on this host is looked up; one elsewhere, or hidden, is watched for `lease_seconds` on our clock.
     """
     watched: FenceRecord | None = None
     since = time.monotonic()
@@ -89,14 +103,17 @@ def claim(database: Database, campaign_id: int, me: Holder, lease_seconds: float
 
 
 def _is_free(name: str, fence: FenceRecord, me: Holder) -> bool:
-    """Nobody holds it, or this very process does, or a dead one of this host."""
+    """Nobody holds it, or this very process does, or a dead one of this host; a hidden one is watched."""
     if fence.pid is None:
         return True
     if (fence.host, fence.boot) != (me.host, me.boot):
         return False
-    if fence.pid == me.pid or process_start(fence.pid) != fence.process_start:
+    if fence.pid == me.pid:
         return True
-    raise _busy(name, fence)
+    alive = lives(fence.pid, fence.process_start)
+    if alive:
+        raise _busy(name, fence)
+    return alive is False
 
 
 def _swap(database: Database, campaign_id: int, seen: FenceRecord, me: Holder) -> bool:

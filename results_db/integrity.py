@@ -27,8 +27,10 @@ GUARDS: Final = (
     "trials_kept",
     "attempts_kept",
     "metrics_kept",
+    "campaign_begins",
+    "config_stays",
 )
-"""The triggers that must be there (migrations/versions/0003_guards.py); a test holds them to it."""
+"""The triggers that must be there (migrations/versions, 0003 and 0004); a test holds them to it."""
 
 _TRIGGERS: Final = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -40,7 +40,7 @@ from results_db.records import (
 )
 from search_space.trial import FailureKind
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """The Alembic revisions from the first to the newest; a test holds them to the migrations."""
 
 FINITE: Final = "{0} > -1e308 AND {0} < 1e308"
@@ -59,6 +59,18 @@ class Utc(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class JsonObject(TypeDecorator[dict[str, Json]]):
+    """A JSON object; anything else is a ValueError, of which a transaction makes NotADatabase."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Json]:  # noqa: ARG002, the base's
+        if not isinstance(value, dict):
+            raise ValueError(f"expected a JSON object, found {str(value)[:40]!r}")  # noqa: TRY004, see above
+        return value
 
 
 def words(kind: type[StrEnum], name: str) -> Enum:
@@ -103,13 +115,13 @@ class CampaignRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     seed: Mapped[int] = mapped_column(BigInteger)
-    config: Mapped[dict[str, Json]] = mapped_column(JSON)
+    config: Mapped[dict[str, Json]] = mapped_column(JsonObject)
     config_hash: Mapped[str] = mapped_column(String(100))
     recipe_hash: Mapped[str] = mapped_column(String(100))
     data_hash: Mapped[str] = mapped_column(String(100))
     splits_hash: Mapped[str] = mapped_column(String(100))
     code_version: Mapped[str] = mapped_column(String(100))
-    versions: Mapped[dict[str, str]] = mapped_column(JSON)
+    versions: Mapped[dict[str, str]] = mapped_column(JsonObject)
     created: Mapped[datetime] = mapped_column(Utc)
     token: Mapped[int]
     host: Mapped[str | None] = mapped_column(String(255))
@@ -172,7 +184,7 @@ class TrialRow(Base):
     status: Mapped[TrialStatus] = mapped_column(words(TrialStatus, "status"))
     genome: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(200), index=True)
-    note: Mapped[dict[str, Json]] = mapped_column(JSON)
+    note: Mapped[dict[str, Json]] = mapped_column(JsonObject)
     seed: Mapped[int] = mapped_column(BigInteger)
     told: Mapped[int]
     attempt: Mapped[int]
@@ -226,7 +238,7 @@ class AttemptRow(Base):
     seconds: Mapped[float | None] = mapped_column(Double)
     failure_kind: Mapped[FailureKind | None] = mapped_column(words(FailureKind, "failure_kind"))
     failure_message: Mapped[str | None] = mapped_column(Text)
-    provenance: Mapped[dict[str, str]] = mapped_column(JSON)
+    provenance: Mapped[dict[str, str]] = mapped_column(JsonObject)
 
     def record(self) -> AttemptRecord:
         """The attempt as it leaves this package."""

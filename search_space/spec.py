@@ -234,10 +234,14 @@ def _to_spec(text: _SpecText) -> Spec:
 def first_problem(error: ValidationError) -> str:
     """Where the first mistake is, what was expected there, and what was found."""
     problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    found = repr(problem["input"])
-    short = found if len(found) <= 60 else f"{found[:57]}..."
-    return f"{place}: {problem['msg']}, found {short}"
+    parts = [str(part) for part in problem["loc"]]
+    place = ".".join(part if part.isprintable() and len(part) <= 60 else _short(part) for part in parts)
+    return f"{place}: {problem['msg']}, found {_short(problem['input'])}"
+
+
+def _short(found: object) -> str:
+    text = repr(found)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class _Line(dict[str, Any]):

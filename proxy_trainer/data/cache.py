@@ -86,7 +86,8 @@ def open_pixels(images: Path, annotations: Annotations, resolution: int, cache_d
     """The pictures of these annotations, decoded on first use; bad ones are named in a warning each time.
 
     A changed picture file (by name, size or time of change) is another cache. Raises DataError when a
-    picture is missing or 1 % or more are unusable, CacheError when the cache can't be written.
+    picture is missing or can't be read or 1 % or more are unusable, CacheError when the cache can't be
+    written.
     """
     key = f"pixels-{resolution}-{_pictures_key(images, annotations, resolution)}"
     pixels, notes = cache_dir / f"{key}.npy", cache_dir / f"{key}.npz"
@@ -179,7 +180,11 @@ class _Facts:
 
 
 def _decode_all(images: Path, annotations: Annotations, resolution: int, out: IO[bytes]) -> _Facts:
-    """Write all pictures as one .npy, in order, decoding ahead on all cores; note what was wrong."""
+    """Write all pictures as one .npy, in order, decoding ahead on all cores; note what was wrong with them.
+
+    What is wrong with the disk or the memory is not noted but raised, as DataError: it may pass, and the
+    cache stays.
+    """
     count = len(annotations)
     shape = (count, resolution, resolution, 3)
     np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -195,7 +200,10 @@ def _decode_all(images: Path, annotations: Annotations, resolution: int, out: IO
             with large if height * width > _LARGE_PIXELS else nullcontext():
                 return decode(data, (height, width), resolution)
         except OSError as error:
-            facts.reasons[row] = f"cannot be read: {error.strerror}"
+            file = images / annotations.file_names[row]
+            raise DataError(f"{file}: cannot be read: {error.strerror}; try again once it can be") from error
+        except MemoryError as error:
+            raise DataError(f"{images / annotations.file_names[row]}: no memory left to decode it") from error
         except BadPicture as error:
             facts.reasons[row] = str(error)
         return blank

@@ -61,7 +61,7 @@ def decode(data: bytes, size: tuple[int, int], resolution: int) -> NDArray[np.ui
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return _square(image, size, resolution)
-    except BadPicture:
+    except (BadPicture, MemoryError):
         raise
     # Decoders raise a zoo of types on broken bytes (OSError, SyntaxError, struct.error, EOFError ...).
     except Exception as error:

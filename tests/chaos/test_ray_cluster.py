@@ -15,6 +15,7 @@ import pytest
 
 from results_db.records import TrialStatus
 from results_db.store import Store
+from search_space.trial import FailureKind
 
 Start = Callable[..., subprocess.Popen[str]]
 Sound = Callable[[str, int], None]
@@ -148,7 +149,11 @@ def test_nodes_struck_at_random_moments(cluster: Any, start: Start, sound: Sound
     assert process.returncode == 0, errors
     assert min(strikes.values()) > 2, "the campaign was over before it was struck"
     with Store.read(url) as store:
-        assert any(each.failure is not None for each in store.attempts("chaos"))
+        latest = {trial.number: trial.attempt for trial in store.trials("chaos")}
+        failed = [each for each in store.attempts("chaos") if each.failure is not None]
+    lost = [each for each in failed if each.failure and each.failure.kind is FailureKind.LOST_WORKER]
+    assert len(lost) > 2
+    assert all(latest[each.number] > each.attempt for each in lost), "none is lost so often as to be given up"
     sound(url, trials)
 
 

@@ -253,7 +253,10 @@ DATABASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "with a config that is none": (_execute("update campaigns set config = '{}'"), ["missing"]),
     "with a config that is no JSON": (_execute("update campaigns set config = '{'"), ["campaign.sqlite"]),
-    "with a config that is a list": (_execute("update campaigns set config = '[]'"), ["missing"]),
+    "with a config that is a list": (_execute("update campaigns set config = '[]'"), ["JSON object", "[]"]),
+    "with a config that is a number": (_execute("update campaigns set config = '5'"), ["JSON object", "5"]),
+    "with a config that is null": (_execute("update campaigns set config = 'null'"), ["JSON object", "None"]),
+    "with a note that is a number": (_execute("update trials set note = '5'"), ["JSON object", "5"]),
     "with an unknown key in its config": (
         _execute("update campaigns set config = json_set(config, '$.colour', 'red')"),
         ["colour", "unknown key"],

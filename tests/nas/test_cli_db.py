@@ -171,6 +171,10 @@ def test_nothing_is_wrong_with_a_campaign_that_ran(campaign: str, nas: Nas) -> N
              "DELETE FROM attempts WHERE number = 3", "DELETE FROM trials WHERE number = 3"],
             "expected 1 to 6 without gaps",
         ),
+        (
+            ["UPDATE campaigns SET data_hash = 'f'", "UPDATE attempts SET provenance = '{\"data\": \"0\"}' WHERE number = 4"],
+            "trial 4: was trained on other data than the campaign began with",
+        ),
         (["UPDATE campaigns SET config = '{}'"], "its config cannot be read"),
         (["UPDATE trials SET note = '{}' WHERE number = 8"], "trial 8: asked again, the controller proposes"),
     ],
@@ -225,9 +229,9 @@ def test_an_older_database_is_upgraded(nas: Nas, tmp_path: Path) -> None:
     connection.executescript(VERSION_2.read_text(encoding="utf-8"))
     connection.close()
     assert json.loads(nas("db", "check", f"sqlite:///{path}", "--json").out)["schema"] == "0002"
-    assert "upgraded from schema 0002 to 0003" in nas("db", "upgrade", f"sqlite:///{path}").out
+    assert "upgraded from schema 0002 to 0004" in nas("db", "upgrade", f"sqlite:///{path}").out
     again = json.loads(nas("db", "upgrade", f"sqlite:///{path}", "--json").out)
-    assert again == {"database": str(path), "before": "0003", "now": "0003"}
+    assert again == {"database": str(path), "before": "0004", "now": "0004"}
 
 
 def test_a_campaign_moves_and_goes_on(

@@ -20,6 +20,7 @@ from nas.finalists import prepare as prepare_finalists
 from nas.folder import FolderError
 from nas.launch import create, driving, find, follow_data, run, same, tidy_checkpoints
 from nas.runners.options import SerialOptions
+from nas.runners.worker import RunnerError
 from proxy_trainer.checkpoint import CheckpointConfig
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import RenderedData
@@ -90,6 +91,18 @@ def test_other_data_than_it_began_with_are_refused(
 
     with pytest.raises(DataChanged, match="'real'"), driving(*find(root, "real")):
         pass
+
+
+def test_a_worker_with_other_data_trains_nothing(
+    tmp_path: Path, directory: Path, config: CampaignConfig
+) -> None:
+    root = tmp_path / "root"
+    create(config, root)
+    with driving(*find(root, "real")) as drive:
+        _first_box_moved(directory)  # as on a node with files of its own
+        with pytest.raises(RunnerError, match="its data are not those of the campaign"):
+            run(drive, lambda: None)
+        assert drive.store.trials("real") == ()
 
 
 def _elsewhere(config: CampaignConfig, directory: Path) -> CampaignConfig:

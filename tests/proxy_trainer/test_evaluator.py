@@ -126,6 +126,14 @@ def test_missing_data_are_told_when_the_evaluator_is_made(
         ProxyEvaluator(dataclasses.replace(config, data=data), cache=cache)
 
 
+def test_other_data_than_the_campaign_began_with_are_refused(
+    evaluator: ProxyEvaluator, train_set: ImageSet, reward_set: ImageSet
+) -> None:
+    evaluator.require(data_hash(train_set, reward_set))
+    with pytest.raises(DataError, match=r"its data are not those of the campaign \(\w{8}, expected 0123"):
+        evaluator.require("0123456789abcdef")
+
+
 class Unreadable:
     """Pixels that come to grief when they are read."""
 
@@ -193,7 +201,7 @@ def test_deadlines_reach_the_training(config: ProxyConfig, cache: Path, tmp_path
 
 
 def test_weights_on_a_full_disk_give_the_trial_back(config: ProxyConfig, cache: Path, tmp_path: Path) -> None:
-    (tmp_path / f"00000.{os.getpid()}.partial").symlink_to("/dev/full")
+    (tmp_path / f"00000.{socket.gethostname()}-{os.getpid()}.partial").symlink_to("/dev/full")
     with pytest.raises(
         TrialFailed, match=r"^data: cannot save weights: .*00000\.npz: No space left"
     ) as failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -10,8 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from results_db import database
 from results_db import fence as fence_module
 from results_db.errors import CampaignBusy, DatabaseUnreachable, LeaseLost
-from results_db.fence import Holder, process_start
+from results_db.fence import Holder, lives, process_start
 from results_db.store import Store
 
 FULL = [pytest.mark.full, pytest.mark.timeout(900)]
@@ -107,7 +108,7 @@ except LeaseLost as error:
 """
 
 
-@contextmanager
+@contextlib.contextmanager
 def driving(url: str, stops_at: int = 0) -> Iterator[subprocess.Popen[str]]:
     """A driver of another host, as it says, which writes and writes; it may stop itself in a transaction."""
     command = [sys.executable, "-c", DRIVE, url, str(stops_at)]
@@ -306,6 +307,24 @@ def test_of_several_takers_one_wins(store: Store, address: str, rounds: int) -> 
     assert result.stdout.split() == ["bbw"] * rounds
     with Store.open(address) as reopened:
         assert reopened.fence("alpha").token == rounds
+
+
+def test_a_process_that_the_host_hides_is_not_called_dead(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "stat").touch()
+    child = os.fork()
+    if child == 0:  # as another user, on a host that shows none but one's own processes
+        found: object = "nothing"
+        with contextlib.suppress(BaseException):
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            fence_module.PROC = tmp_path
+            found = lives(1, "12")
+        os._exit(0 if found is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert lives(1, process_start(1)) is True
+    assert lives(1, "another") is False
+    assert lives(2**40, "12") is False
 
 
 def test_process_start_tells_processes_apart() -> None:

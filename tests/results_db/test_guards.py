@@ -25,6 +25,7 @@ MEASURED = "what was measured never changes"
 BEGINS = "a trial begins running its first attempt, with the number after the last one"
 TOKEN = "the token of a campaign only grows, and grows with every driver"  # noqa: S105, no password
 CAMPAIGN = "the name, seed and birth of a campaign never change"
+MADE_WITH = "what a campaign was made with never changes"
 ATTEMPT = "an attempt that has ended, or was left behind, never changes"
 WHO = "who began an attempt, and when, never changes"
 ATTEMPT_BEGINS = "an attempt begins once, as the one that its trial is at"
@@ -113,6 +114,9 @@ def lived(engine: Any, template: Callable[..., str], new_trial: NewTrialFactory)
         ("UPDATE campaigns SET name = 'omega'", CAMPAIGN),
         ("UPDATE campaigns SET seed = 1", CAMPAIGN),
         ("UPDATE campaigns SET created = '2000-01-01'", CAMPAIGN),
+        ("UPDATE campaigns SET config = '{\"name\": \"alpha\"}'", MADE_WITH),
+        ("UPDATE campaigns SET data_hash = 'other'", MADE_WITH),
+        ("UPDATE campaigns SET versions = '{\"numpy\": \"1\"}'", MADE_WITH),
         ("DELETE FROM campaigns", "campaigns are never deleted"),
     ],
 )  # fmt: skip
@@ -143,6 +147,7 @@ def test_tables_are_not_emptied(lived: str, by_hand: ByHand, table: str) -> None
         "INSERT OR REPLACE INTO trials SELECT * FROM trials WHERE number = 6",
         "INSERT OR REPLACE INTO attempts SELECT * FROM attempts WHERE number = 6",
         "INSERT OR REPLACE INTO metrics SELECT * FROM metrics WHERE number = 1",
+        "INSERT OR REPLACE INTO campaigns SELECT * FROM campaigns",
     ],
 )
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -179,6 +184,7 @@ def test_late_metrics_of_another_attempt_are_refused(writer: Writer, new_trial: 
         writer.observe(1, 1, Progress(step=1, metrics={"AP": 0.1}))
 
 
-def test_the_guards_that_are_looked_for_are_those_of_the_migration() -> None:
-    migration = importlib.import_module("results_db.migrations.versions.0003_guards")
-    assert [guard.name for guard in migration.GUARDS] == list(GUARDS)
+def test_the_guards_that_are_looked_for_are_those_of_the_migrations() -> None:
+    names = ("0003_guards", "0004_campaigns_made_once")
+    migrations = [importlib.import_module(f"results_db.migrations.versions.{name}") for name in names]
+    assert [guard.name for migration in migrations for guard in migration.GUARDS] == list(GUARDS)

@@ -132,6 +132,7 @@ BAD = {
     replaced("version: 1", "version: true"): "version=True, expected a whole number",
     replaced("version: 1\n", ""): "version=None, expected a whole number",
     replaced("provenance:", "provinence:"): "provinence: Extra inputs are not permitted",
+    replaced("provenance:", '"a\\nb":'): r"'a\nb': Extra inputs are not permitted",
     replaced("output: true}", "output: maybe}"): "genome.blocks.10.output: Input should be a valid boolean",
     replaced("level: 4", "level: 4.0"): "genome.blocks.1.level: Input should be a valid integer, found 4.0",
     replaced("level: 4", "level: 9"): "genome: node 3: level=9, expected 1 to 7",

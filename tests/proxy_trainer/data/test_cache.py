@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from proxy_trainer.data import cache as cache_module
 from proxy_trainer.data.annotations import Annotations
 from proxy_trainer.data.cache import open_annotations, open_pixels
 from proxy_trainer.data.coco import read_instances
@@ -100,6 +102,31 @@ def test_a_truncated_cache_is_built_again(directory: Directory, cache: Path, lef
     (stored,) = files(cache, f"pixels-32-*.{suffix}")
     stored.write_bytes(stored.read_bytes()[: min(left, stored.stat().st_size - 1)])
     np.testing.assert_array_equal(open_pixels(config.images, annotations, 32, cache).pixels, whole)
+
+
+def test_a_disk_that_fails_once_leaves_nothing_behind(
+    directory: Directory, instances: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(instances, 300)  # one of them may be bad
+    config = directory({f"{n}.png": Image.new("RGB", (24, 20), (n % 256, 1, 7)) for n in range(1, 301)})
+    annotations = read_instances(config.train)
+    with monkeypatch.context() as patch:
+        patch.setattr("proxy_trainer.data.cache._read", stale_at("7.png", cache_module._read))
+        with pytest.raises(DataError, match=r"7\.png: cannot be read: Stale file handle; try again"):
+            open_pixels(config.images, annotations, 24, cache)
+    assert files(cache, "pixels-24-*.np?") == []
+    assert open_pixels(config.images, annotations, 24, cache).usable.all()
+
+
+def stale_at(name: str, read: Callable[[Path], bytes]) -> Callable[[Path], bytes]:
+    """Reading, but of this file; no real disk that can be had in a test answers so."""
+
+    def reading(file: Path) -> bytes:
+        if file.name == name:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(file)
+
+    return reading
 
 
 def test_truncated_columns_are_read_again(directory: Directory, cache: Path) -> None:
