@@ -104,8 +104,9 @@ class Contenders(Generic[G]):
         leaders = standing.leaders(self._config.top)
         under_way = [self._key(trial.genome, trial.note) for trial in pending if "again" in trial.note]
         counts = {key: standing.count(key) + self._in_vain[key] + under_way.count(key) for key in leaders}
-        if standing.freedom < PAIRS:  # the noise is not known: each of the best once more
-            return next((key for key in leaders if counts[key] < 2), None)
+        if standing.freedom < PAIRS:  # the noise is not known: each of the best once more, and on from there
+            least = min(leaders, key=counts.__getitem__, default=None)
+            return None if least is None or counts[least] >= max(2, self._config.most) else least
         best = standing.mean(leaders[0])
         apart = APART * standing.error(leaders[0])
         rivals = [key for key in leaders if standing.mean(key) + APART * standing.error(key) > best - apart]

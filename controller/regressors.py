@@ -38,9 +38,18 @@ def bayesian_ridge(rows: Floats, values: Floats) -> LinearFit:
     from sklearn.linear_model import BayesianRidge  # loads scipy: not at `import nas`
 
     found = BayesianRidge().fit(rows, values)
-    variances, axes = np.linalg.eigh(found.sigma_)
-    root = axes * np.sqrt(np.maximum(variances, 0))
-    return LinearFit(found.coef_, float(found.intercept_), root)
+    return LinearFit(found.coef_, float(found.intercept_), _root(found.sigma_))
+
+
+def _root(covariance: Floats) -> Floats:
+    """The symmetric root [d, d] of a covariance [d, d].
+
+    Not axes * sqrt(variances): with fewer outcomes than features many variances are equal, and which axes
+    come then is a matter of the last bits, and so of threads and of the processor. Draws must not be.
+    """
+    variances, axes = np.linalg.eigh(covariance)
+    root: Floats = (axes * np.sqrt(np.maximum(variances, 0))) @ axes.T
+    return root
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,7 @@ class ProcessFit:
         """Values [n] of one function drawn from the posterior, without the noise of a measurement."""
         mean, covariance = self.process.predict(rows, return_cov=True)
         noise = self.process.kernel_.k2.noise_level
-        variances, axes = np.linalg.eigh(covariance - noise * np.eye(len(rows)))
-        root = axes * np.sqrt(np.maximum(variances, 0))
+        root = _root(covariance - noise * np.eye(len(rows)))
         values: Floats = mean + root @ rng.normal(size=len(rows))
         return values
 

@@ -106,7 +106,7 @@ class Surrogate:
         rows = np.stack([self._rows[index] for index in chosen])
         values = np.array([self._values[index] for index in chosen])
         centre, spread = rows.mean(axis=0), rows.std(axis=0)
-        varying = spread > 0
+        varying = np.ptp(rows, axis=0) > 0  # the spread of many times 0.1 is not quite 0
         scaled = (rows[:, varying] - centre[varying]) / spread[varying]
         fit = self.regressor(scaled, normal_scores(values))
         return Scaled(fit, varying, centre[varying], spread[varying])

@@ -11,7 +11,9 @@ worth: so no choice is judged by what it was made by, which would favour whoever
 are alike. A training that fails counts as an AP of 0. Reported whatever it shows: the mean of the paired
 differences with its 95 % interval (Student's), and every pair; beside it, for comparison only, the
 difference of the means of all finalists. The number of pairs is fixed. Nothing of it is used to tune a
-controller. (100 trials were announced first; it became 60 for want of hours, before any had run.)
+controller. (100 trials were announced first; it became 60 for want of hours, before any had run. With 60, of
+which the first 20 are random, guided evolution screens its children from the 41st on at the earliest, and
+measures a few contenders again: on other campaigns 11 to 16 and 4 to 8. `screened` and `again` say how many.)
 Databases stay in DIR; writes experiments/results/search_gain.json.
 """
 
@@ -24,16 +26,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from scipy.stats import t
 
 from controller.config import ControllerConfig, resolved
 from controller.guided_evolution import GuidedEvolutionConfig
 from controller.random_search import RandomSearchConfig
 from nas import finalists
+from nas import folder as folders
 from nas.budget import Budget
 from nas.config import CampaignConfig, FinalistsConfig, load
 from nas.drive import drive
 from nas.launch import create, same
+from results_db.store import Store
 
 HERE = Path(__file__).parent
 ROOT = HERE / "results" / "search_gain"
@@ -75,9 +80,17 @@ def worth(root: Path, arm: str, repetition: int) -> tuple[float, float] | None:
     rows = finalists.standing(root, campaign(arm, repetition).name)
     if rows is None or any(len(row.rewards) + row.failures < AGAIN for row in rows):
         return None
-    found = [(*row.rewards, *[0.0] * row.failures) for row in rows]
+    found = [[reward or 0.0 for reward in row.trainings] for row in rows]
     chosen = max(found, key=lambda rewards: float(np.mean(rewards[:CHOOSE])))
     return float(np.mean(chosen[CHOOSE:])), float(np.mean(found))
+
+
+def notes(root: Path, repetition: int) -> dict[str, int]:
+    """How many trials of the guided campaign were screened, and how many measured a contender again."""
+    name = campaign("guided", repetition).name
+    with Store.read(folders.find(root, name).database) as store:
+        found = [trial.note for trial in store.trials(name)]
+    return {word: sum(word in note for note in found) for word in ("screened", "again")}
 
 
 def report(root: Path) -> dict[str, Any]:
@@ -91,6 +104,7 @@ def report(root: Path) -> dict[str, Any]:
             means.append({arm: value[1] for arm, value in known.items()})
     return {
         "trials": TRIALS,
+        "guided": [notes(root, repetition) for repetition in range(len(winners))],
         "pairs": winners,
         **difference(winners),
         "all finalists": {"pairs": means, **difference(means)},
@@ -114,7 +128,10 @@ def main() -> None:
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
     if not options.report:
-        train(options.root.absolute())
+        try:
+            train(options.root.absolute())
+        except typer.Exit as end:  # Ctrl-C; what it says is said
+            raise SystemExit(end.exit_code) from None
     facts = report(options.root.absolute())
     (HERE / "results" / "search_gain.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(json.dumps(facts, indent=1))

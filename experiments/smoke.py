@@ -16,6 +16,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from controller.bayesian import BayesianConfig
 from controller.config import ControllerConfig
 from controller.contenders import ContendersConfig
@@ -100,7 +102,10 @@ def main() -> None:
         config = campaign(controller)
         if not (root / config.name).exists():
             create(config, root)
-        drive(root, config.name, go_on="python -m experiments.smoke")
+        try:
+            drive(root, config.name, go_on="python -m experiments.smoke")
+        except typer.Exit as end:  # Ctrl-C; what it says is said
+            raise SystemExit(end.exit_code) from None
         found.append(facts(root, config))
         print(json.dumps(found[-1]), flush=True)
     (HERE / "results" / "smoke.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -58,19 +58,23 @@ def run_jobs(jobs: Iterable[Job], results: Path, workers: int) -> list[dict[str,
         cores.put(core)
     began = time.monotonic()
     with ProcessPoolExecutor(workers, context, initializer=_pin, initargs=(cores,)) as pool:
-        futures = [pool.submit(_run, job) for job in missing]
-        for count, future in enumerate(as_completed(futures), 1):
-            row = future.result()
-            done[row["key"]] = row
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            spent = time.monotonic() - began
-            print(
-                f"{count}/{len(missing)} {row['key']} AP={row['metrics'].get('AP', float('nan')):.4f} "
-                f"AP50={row['metrics'].get('AP50', float('nan')):.3f} {row['metrics']['seconds']:.0f} s, "
-                f"{spent / count * (len(missing) - count) / 60:.0f} min left",
-                flush=True,
-            )
+        try:
+            futures = [pool.submit(_run, job) for job in missing]
+            for count, future in enumerate(as_completed(futures), 1):
+                row = future.result()
+                done[row["key"]] = row
+                with results.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                spent = time.monotonic() - began
+                print(
+                    f"{count}/{len(missing)} {row['key']} AP={row['metrics'].get('AP', float('nan')):.4f} "
+                    f"AP50={row['metrics'].get('AP50', float('nan')):.3f} {row['metrics']['seconds']:.0f} s, "
+                    f"{spent / count * (len(missing) - count) / 60:.0f} min left",
+                    flush=True,
+                )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return [done[key] for key in wanted]
 
 

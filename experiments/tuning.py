@@ -218,11 +218,15 @@ def run_missing(wanted: Iterable[Job], processes: int) -> None:
     missing = [job for job in wanted if job.key not in done]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context) as pool, ROWS.open("a") as file:
-        futures = [pool.submit(run, job) for job in missing]
-        for count, future in enumerate(as_completed(futures), start=1):
-            file.write(json.dumps(future.result()) + "\n")
-            file.flush()
-            print(f"{count} of {len(missing)}", flush=True)
+        try:
+            futures = [pool.submit(run, job) for job in missing]
+            for count, future in enumerate(as_completed(futures), start=1):
+                file.write(json.dumps(future.result()) + "\n")
+                file.flush()
+                print(f"{count} of {len(missing)}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def report() -> list[dict[str, Any]]:

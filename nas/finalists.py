@@ -41,13 +41,17 @@ SETTLED: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """A genome by the number of the trial that found it, and its rewards by new seed."""
+    """A genome by the number of the trial that found it, and its rewards by new seed.
+
+    `trainings` has those that ended in their order, None for one that failed.
+    """
 
     number: int
     genome: str
     found: float
     rewards: tuple[float, ...]
     failures: int
+    trainings: tuple[float | None, ...] = ()
 
 
 def check_searches(name: str) -> None:
@@ -131,7 +135,9 @@ def _found(root: Path, name: str) -> tuple[folders.CampaignFolder, CampaignConfi
 
 
 def standing(root: Path, name: str) -> list[Finalist] | None:
-    """The finalists of a campaign as far as they are trained, best first; None where it has none.
+    """The finalists of a campaign as far as they are trained, those with failures last, the best first.
+
+    None where it has none.
 
     Raises Refusal where they are of another campaign.
     """
@@ -150,7 +156,7 @@ def standing(root: Path, name: str) -> list[Finalist] | None:
             " of that name; rename or remove their folder"
         )
     rows = [_finalist(text, found, again[index :: len(texts)]) for index, text in enumerate(texts)]
-    return sorted(rows, key=lambda row: -_mean(row.rewards))
+    return sorted(rows, key=lambda row: (row.failures, -_mean(row.rewards)))
 
 
 def winner(root: Path, name: str) -> int | None:
@@ -177,8 +183,10 @@ def winner(root: Path, name: str) -> int | None:
 
 def _finalist(text: str, found: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> Finalist:
     first = max((t for t in found if t.genome == text and t.reward is not None), key=_reward)
-    rewards = tuple(trial.reward for trial in again if trial.reward is not None)
-    return Finalist(first.number, text, _reward(first), rewards, sum(t.failure is not None for t in again))
+    trainings = tuple(trial.reward for trial in again if trial.finish_order is not None)
+    rewards = tuple(reward for reward in trainings if reward is not None)
+    failures = sum(t.failure is not None for t in again)
+    return Finalist(first.number, text, _reward(first), rewards, failures, trainings)
 
 
 def _reward(trial: TrialRecord) -> float:

@@ -76,6 +76,15 @@ def test_nothing_is_measured_more_often_than_allowed() -> None:
     assert max(Counter(outcome.genome for outcome in outcomes).values()) == 3
 
 
+def test_few_contenders_are_measured_until_the_noise_is_known() -> None:
+    controller = Contenders(Waiting(), Numbers(), ContendersConfig(first=4, top=2, most=9))
+    for number, (genome, value) in enumerate([(1, 0.9), (2, 0.8), (1, 0.6), (2, 0.7)], start=1):
+        controller.tell(Outcome(number, genome, {"again": genome} if number > 2 else {}, (value,)))
+    proposal = controller.ask(np.random.default_rng(0), ())
+    assert proposal is not None
+    assert proposal.genome in (1, 2)
+
+
 def test_a_small_budget_is_spent_on_new_genomes() -> None:
     outcomes = searched(ContendersConfig(), 23, lambda genome, rng: worth(genome) + rng.normal())
     assert not any("again" in outcome.note for outcome in outcomes)

@@ -136,6 +136,33 @@ def test_draws_have_the_mean_and_the_covariance_of_the_posterior(name: str) -> N
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.05 * covariance.max())
 
 
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_draws_are_no_matter_of_the_last_bits(name: str) -> None:
+    """Fewer outcomes than features: most variances are equal, their axes whatever rounding makes of them."""
+    rng = np.random.default_rng(0)
+    rows, values = rng.normal(size=(20, 60)), rng.normal(size=20)
+    asked = rng.normal(size=(12, 60))
+    turned = rows + 1e-13 * rng.normal(size=rows.shape)  # as another processor or number of threads would
+    first, second = (
+        REGRESSORS[name](each, values).draw(asked, np.random.default_rng(3)) for each in (rows, turned)
+    )
+    assert np.abs(first - second).max() < 1e-5 * first.std()
+
+
+def test_a_column_that_never_varies_counts_for_nothing() -> None:
+    surrogate = Surrogate(bayesian_ridge, 10, 100, -1.0)
+    rows, values = problem(30, 0.1)
+    rows[:, 5] = 0.1  # whose mean over thirty rows is not quite 0.1
+    for row, value in zip(rows, values, strict=True):
+        surrogate.learn(row, float(value), {})
+    assert surrogate.fit is not None
+    asked = rows[:2].copy()
+    asked[1] = asked[0]
+    asked[1, 5] = 0.7
+    here, there = surrogate.fit.draw(asked, np.random.default_rng(0))
+    assert here == there
+
+
 def test_the_ridges_spread_is_that_of_scikit_learn() -> None:
     from sklearn.linear_model import BayesianRidge
 
