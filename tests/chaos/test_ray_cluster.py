@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import psutil
 import pytest
 
+from nas.rules import CampaignRules
 from results_db.records import TrialStatus
 from results_db.store import Store
 from search_space.trial import FailureKind
 
 Start = Callable[..., subprocess.Popen[str]]
 Sound = Callable[[str, int], None]
+RETRIES = CampaignRules(trials=1).retries[FailureKind.LOST_WORKER]
 SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
 
@@ -153,7 +156,8 @@ def test_nodes_struck_at_random_moments(cluster: Any, start: Start, sound: Sound
         failed = [each for each in store.attempts("chaos") if each.failure is not None]
     lost = [each for each in failed if each.failure and each.failure.kind is FailureKind.LOST_WORKER]
     assert len(lost) > 2
-    assert all(latest[each.number] > each.attempt for each in lost), "none is lost so often as to be given up"
+    times = Counter(each.number for each in lost)
+    assert all(latest[each.number] > each.attempt or times[each.number] > RETRIES for each in lost)
     sound(url, trials)
 
 
