@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from experiments import search_gain, simulated_search
+from nas import finalists
 from nas.finalists import Finalist
 
 
@@ -52,7 +53,7 @@ def test_the_first_trainings_choose_and_the_others_judge(monkeypatch: pytest.Mon
         Finalist(1, "x", 0.6, (0.5, 0.5, 0.5, 0.5), 1, (None, 0.5, 0.5, 0.5, 0.5)),
         Finalist(2, "y", 0.6, (0.4, 0.4, 0.3, 0.2, 0.1), 0, (0.4, 0.4, 0.3, 0.2, 0.1)),
     ]
-    monkeypatch.setattr(search_gain.finalists, "standing", lambda *_: rows)
+    monkeypatch.setattr(finalists, "standing", lambda *_: rows)
     worth, mean = search_gain.worth(Path(), "guided", 0) or (0, 0)
     assert worth == pytest.approx(0.2)
     assert mean == pytest.approx((2.0 + 1.4) / 10)
