@@ -1,6 +1,6 @@
 """Kill a campaign that really trains ten times, resume it each time, compare with one left alone.
 
-    python -m experiments.kills            about 20 minutes on 2 cores
+    python -m experiments.kills            about 25 minutes on 2 cores
 
 Serial and Ray runner, the quickstart's recipe with fewer steps. At random moments the whole process
 tree gets SIGKILL, and the campaign goes on as on another machine: of the old one only its folder is kept,
@@ -32,7 +32,7 @@ from results_db.store import Store
 
 ROOT = Path(__file__).parent
 KILLS = 10
-TRIALS = 40
+TRIALS = 60
 STEPS = 60
 
 
