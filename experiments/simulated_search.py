@@ -21,18 +21,14 @@ import argparse
 import hashlib
 import json
 import math
-import multiprocessing
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import CensoredData, ecdf
 
 from controller.config import ControllerConfig, build, resolved
 from controller.guided_evolution import GuidedEvolutionConfig
@@ -42,6 +38,8 @@ from controller.random_search import RandomSearchConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from controller.reinforce import ReinforceConfig
 from controller.standing import Standing
+from experiments.survival import kaplan_meier, others
+from nas.processes import as_they_end
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.landscapes import Landscape, LandscapeConfig
 from search_space.catalog import space_by_name
@@ -73,7 +71,6 @@ CONTROLLERS: dict[str, ControllerConfig] = {
 VERSION = 1
 """Counted up by hand whenever a change of the code would make rows of another kind."""
 
-RESAMPLES = 2000
 TICKS = (100, 200, 500, 1000, 2000)
 
 
@@ -184,56 +181,12 @@ def search(processes: int) -> None:
     wanted = stored["targets"]
     done, known = rows(), states()
     missing = [job for job in jobs() if job.key not in done]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool, ROWS.open("a") as file:
-        try:
-            futures = [pool.submit(run, job, wanted[f"{job.family}/{job.landscape}"]) for job in missing]
-            for count, future in enumerate(as_completed(futures), start=1):
-                row = future.result()
-                file.write(json.dumps({**row, "of": known[row["key"]]}) + "\n")
-                file.flush()
-                print(f"{count} of {len(missing)}", flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def kaplan_meier(reached: list[int | None]) -> dict[str, float | None]:
-    """Median trials and a 95 % interval; None where less than half of them, or of the bound, got there."""
-    seen = [count for count in reached if count is not None]
-    if not seen:
-        return {"median": None, "low": None, "high": None, "share": 0.0}
-    censored = CensoredData(uncensored=seen, right=[TRIALS] * (len(reached) - len(seen)))
-    survival = ecdf(censored).sf
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no interval where all or none are left
-        bounds = survival.confidence_interval(0.95, method="log-log")
-
-    def median(curve: Any) -> float | None:
-        below = np.flatnonzero(curve.probabilities <= 0.5)
-        return float(curve.quantiles[below[0]]) if len(below) else None
-
-    return {
-        "median": median(survival),
-        "low": median(bounds.low),
-        "high": median(bounds.high),
-        "share": len(seen) / len(reached),
-    }
-
-
-def others(reached: dict[tuple[int, int], int | None]) -> list[float | None]:
-    """A 95 % interval of the median over landscapes, then seeds; None beyond the budget."""
-    rng = np.random.default_rng(0)
-    by_landscape: dict[int, list[float]] = {}
-    for (landscape, _), count in reached.items():
-        by_landscape.setdefault(landscape, []).append(math.inf if count is None else count)
-    groups = [np.array(each) for each in by_landscape.values()]
-    medians = []
-    for _ in range(RESAMPLES):
-        drawn = [groups[place] for place in rng.integers(len(groups), size=len(groups))]
-        medians.append(np.median(np.concatenate([rng.choice(each, len(each)) for each in drawn])))
-    bounds = np.quantile(medians, (0.025, 0.975), method="nearest")
-    return [float(bound) if math.isfinite(bound) else None for bound in bounds]
+    calls = ((job, wanted[f"{job.family}/{job.landscape}"]) for job in missing)
+    with ROWS.open("a") as file:
+        for count, row in enumerate(as_they_end(run, calls, processes), start=1):
+            file.write(json.dumps({**row, "of": known[row["key"]]}) + "\n")
+            file.flush()
+            print(f"{count} of {len(missing)}", flush=True)
 
 
 def report() -> list[dict[str, Any]]:
@@ -259,7 +212,7 @@ def report() -> list[dict[str, Any]]:
                 row: dict[str, Any] = {"family": family, "quantile": quantile, "controller": name}
                 row["campaigns"] = len(reached)
                 if reached:
-                    row |= {**kaplan_meier(list(reached.values())), "others": others(reached)}
+                    row |= {**kaplan_meier(list(reached.values()), TRIALS), "others": others(reached)}
                 out.append(row)
     return out
 

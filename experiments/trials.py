@@ -12,11 +12,11 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.processes import as_they_end
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import PATHS, CocoData
 from search_space.trial import Assignment, Measurement
@@ -52,29 +52,22 @@ def run_jobs(jobs: Iterable[Job], results: Path, workers: int) -> list[dict[str,
     results.parent.mkdir(parents=True, exist_ok=True)
     if not missing or not workers:
         return [done[key] for key in wanted if key in done]
-    context = multiprocessing.get_context("spawn")
-    cores = context.Queue()
+    cores = multiprocessing.get_context("spawn").Queue()
     for core in sorted(os.sched_getaffinity(0))[:workers]:
         cores.put(core)
     began = time.monotonic()
-    with ProcessPoolExecutor(workers, context, initializer=_pin, initargs=(cores,)) as pool:
-        try:
-            futures = [pool.submit(_run, job) for job in missing]
-            for count, future in enumerate(as_completed(futures), 1):
-                row = future.result()
-                done[row["key"]] = row
-                with results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                spent = time.monotonic() - began
-                print(
-                    f"{count}/{len(missing)} {row['key']} AP={row['metrics'].get('AP', float('nan')):.4f} "
-                    f"AP50={row['metrics'].get('AP50', float('nan')):.3f} {row['metrics']['seconds']:.0f} s, "
-                    f"{spent / count * (len(missing) - count) / 60:.0f} min left",
-                    flush=True,
-                )
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    calls = ((job,) for job in missing)
+    for count, row in enumerate(as_they_end(_run, calls, workers, _pin, (cores,)), 1):
+        done[row["key"]] = row
+        with results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        spent = time.monotonic() - began
+        print(
+            f"{count}/{len(missing)} {row['key']} AP={row['metrics'].get('AP', float('nan')):.4f} "
+            f"AP50={row['metrics'].get('AP50', float('nan')):.3f} {row['metrics']['seconds']:.0f} s, "
+            f"{spent / count * (len(missing) - count) / 60:.0f} min left",
+            flush=True,
+        )
     return [done[key] for key in wanted]
 
 

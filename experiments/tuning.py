@@ -18,10 +18,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +37,7 @@ from controller.local_search import LocalSearchConfig
 from controller.ppo import PpoConfig
 from controller.regularized_evolution import RegularizedEvolutionConfig, scaled
 from controller.reinforce import ReinforceConfig
+from nas.processes import as_they_end
 from nas.simulation.config import TableConfig
 from nas.simulation.run import course, task_of
 from nas.simulation.tables import Table
@@ -216,17 +215,12 @@ def run_missing(wanted: Iterable[Job], processes: int) -> None:
     """A line each, as it ends."""
     done = rows()
     missing = [job for job in wanted if job.key not in done]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool, ROWS.open("a") as file:
-        try:
-            futures = [pool.submit(run, job) for job in missing]
-            for count, future in enumerate(as_completed(futures), start=1):
-                file.write(json.dumps(future.result()) + "\n")
-                file.flush()
-                print(f"{count} of {len(missing)}", flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    calls = ((job,) for job in missing)
+    with ROWS.open("a") as file:
+        for count, row in enumerate(as_they_end(run, calls, processes), start=1):
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            print(f"{count} of {len(missing)}", flush=True)
 
 
 def report() -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ import typer
 
 import nas
 from nas import cli_data, cli_db, cli_evidence, cli_proxy, cli_rewards, cli_simulate, cli_space
-from nas.cli_words import AsJson, Name, Root, console, print_json, uncollected
+from nas.cli_words import AsJson, Name, Root, print_json, uncollected
 from nas.errors import INTERRUPTED
+from nas.terminal import console
 
 BAD_INPUT = 2
 LAST = 2**31 - 1  # trial numbers beyond it fit no database

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from nas.cli_words import Name, Root, console, print_json
+from nas.cli_words import Name, Root, print_json
+from nas.terminal import console
 
 
 def finalists(

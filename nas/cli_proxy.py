@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nas.cli_words import AsJson, Root, console, print_json
+from nas.cli_words import AsJson, Root, print_json
+from nas.terminal import console
 
 app = typer.Typer(help="Which proxy to search with.", rich_markup_mode=None)
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli_words import AsJson, Name, Root, console, print_json
+from nas.cli_words import AsJson, Name, Root, print_json
+from nas.terminal import console
 
 
 def rescore(

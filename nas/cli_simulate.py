@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nas.cli_words import AsJson, console, print_json
+from nas.cli_words import AsJson, print_json
+from nas.terminal import console
 
 
 def simulate(
@@ -17,15 +18,13 @@ def simulate(
 ) -> None:
     """Try controllers without any training: on public tables, or on made-up landscapes."""
 
-    from rich.console import Console
-
     from nas.simulation.config import load
     from nas.simulation.report import print_simulation, simulation_facts
     from nas.simulation.run import courses
 
     loaded = load(config)
     whole = len(loaded.tasks) * len(loaded.controllers) * loaded.seeds
-    shown, found = Console(stderr=True, highlight=False), []
+    shown, found = console(stderr=True), []
     with shown.status("") as status:
         for course in courses(loaded, processes):
             found.append(course)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli_words import AsJson, Root, console, print_json
+from nas.cli_words import AsJson, Root, print_json
+from nas.terminal import console
 
 if TYPE_CHECKING:
     from nas.designs import Design

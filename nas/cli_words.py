@@ -8,12 +8,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:  # rich takes a moment to import, and not every command draws
-    from rich.console import Console
 
 Root = Annotated[
     Path | None, typer.Option("--root", help="Where campaigns live; default: $NAS_HOME, or ./campaigns.")
@@ -51,10 +48,3 @@ def _finite(facts: Any) -> Any:
             return None
         case _:
             return facts
-
-
-def console() -> Console:
-    """Where tables are drawn; it paints no numbers by itself, and what a file holds is no markup."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False)

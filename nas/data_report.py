@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nas import terminal
 from nas.redaction import one_line
 from proxy_trainer.data.check import SplitFacts, data_report
 from proxy_trainer.data.config import CocoData, Split, Splits
@@ -42,7 +42,7 @@ def data_facts(data: CocoData, splits: Splits, recipe: Recipe, cache: Path) -> d
 
 def print_data(facts: dict[str, Any]) -> None:
     """The same for people."""
-    console = Console(highlight=False, markup=False)
+    console = terminal.console()
     console.print(_splits(facts["splits"]))
     classes = facts["splits"][0]["classes"]
     counts = "  ".join(f"{one_line(name)} {count:,}" for name, count in classes.items())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from nas import control, engine_noise, facts, finalists, interrupts, launch, progress
 from nas.config import FinalistsConfig
 from nas.errors import INTERRUPTED
 from nas.report import print_end
+from nas.terminal import console
 
 
 def drive(root: Path, name: str, go_on: str) -> None:
@@ -23,8 +23,7 @@ def drive(root: Path, name: str, go_on: str) -> None:
                 progress.shown(driven.campaign, terminal, str(place.path), asked) as view,
             ):
                 launch.run(driven, view, asked)
-            console = Console(highlight=False, markup=False)
-            print_end(console, name, driven.campaign.snapshot(), facts.top(driven.store, name, 5))
+            print_end(console(), name, driven.campaign.snapshot(), facts.top(driven.store, name, 5))
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with: {go_on}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -36,13 +35,11 @@ def drive_finalists(root: Path, name: str, wanted: FinalistsConfig | None) -> No
     drive(root, made.name, go_on=f"nas finalists {name}")
     found = finalists.standing(root, name)
     if found:
-        finalists.print_finalists(
-            Console(highlight=False, markup=False), name, finalists.finalist_facts(found)
-        )
+        finalists.print_finalists(console(), name, finalists.finalist_facts(found))
 
 
 def drive_control(root: Path, name: str) -> None:
     """Run a campaign's control, or go on with it, and compare the two."""
     made = control.prepare(root, name)
     drive(root, made.name, go_on=f"nas control {name}")
-    control.print_control(Console(highlight=False, markup=False), control.control_facts(root, name))
+    control.print_control(console(), control.control_facts(root, name))

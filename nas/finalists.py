@@ -156,6 +156,11 @@ def standing(root: Path, name: str) -> list[Finalist] | None:
             " of that name; rename or remove their folder"
         )
     rows = [_finalist(text, found, again[index :: len(texts)]) for index, text in enumerate(texts)]
+    return ranked(rows)
+
+
+def ranked(rows: Sequence[Finalist]) -> list[Finalist]:
+    """Those with failures last, as `winner` has them; else by the mean, the best first."""
     return sorted(rows, key=lambda row: (row.failures, -_mean(row.rewards)))
 
 

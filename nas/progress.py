@@ -17,7 +17,7 @@ from rich.text import Text
 from nas.campaign import Campaign
 from nas.interrupts import Interrupts
 from nas.snapshot import Snapshot, ended
-from nas.terminal import duration, reward, shortened, sparkline
+from nas.terminal import console, duration, reward, shortened, sparkline
 
 REFRESHES_A_SECOND: Final = 2
 
@@ -52,15 +52,15 @@ class Pace:
 @contextmanager
 def shown(campaign: Campaign[Any], terminal: TextIO, folder: str, interrupts: Interrupts) -> Iterator[View]:
     """The view that suits `terminal`, for as long as the campaign runs."""
-    console = Console(file=terminal)
-    if not console.is_terminal:
-        yield _Lines(campaign, console)
+    screen = console(file=terminal)
+    if not screen.is_terminal:
+        yield _Lines(campaign, screen)
         return
     panel = _Panel(campaign, folder, interrupts)
     # Drawn by a thread, from the latest snapshot: it goes on while Ray starts or a long step is computed.
     with Live(
         get_renderable=panel.drawn,
-        console=console,
+        console=screen,
         refresh_per_second=REFRESHES_A_SECOND,
         redirect_stdout=False,
         redirect_stderr=False,

@@ -1,14 +1,24 @@
-"""Small pieces of text for the terminal: sparklines, durations, genomes cut to a width."""
+"""The terminal, and small pieces of text for it: sparklines, durations, genomes cut to a width."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nas.redaction import one_line
 
+if TYPE_CHECKING:  # rich takes a moment to import, and not every command draws
+    from rich.console import Console
+
 BARS: Final = "▁▂▃▄▅▆▇█"
+
+
+def console(**where: Any) -> Console:
+    """Where tables are drawn; it paints no numbers by itself, and what a file holds is no markup."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, **where)
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

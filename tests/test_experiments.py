@@ -7,32 +7,32 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
-from experiments import search_gain, simulated_search
+from experiments import search_gain, survival
 from nas import finalists
 from nas.finalists import Finalist
 
 
 def test_kaplan_meier_counts_what_was_not_reached_as_beyond_the_budget() -> None:
-    found = simulated_search.kaplan_meier([100, 200, 300, 400, None, None])
+    found = survival.kaplan_meier([100, 200, 300, 400, None, None], 2000)
     assert (found["median"], found["share"]) == (300.0, 4 / 6)
-    found = simulated_search.kaplan_meier([100, 200, None, None, None])
+    found = survival.kaplan_meier([100, 200, None, None, None], 2000)
     assert (found["median"], found["share"]) == (None, 2 / 5)
-    assert simulated_search.kaplan_meier([None, None])["median"] is None
+    assert survival.kaplan_meier([None, None], 2000)["median"] is None
 
 
 def test_the_interval_over_landscapes_is_wide_where_they_differ() -> None:
     alike = {(landscape, seed): 100 + seed for landscape in range(5) for seed in range(20)}
     apart = {(landscape, seed): 100 * (landscape + 1) + seed for landscape in range(5) for seed in range(20)}
-    low, high = simulated_search.others(dict(alike))
+    low, high = survival.others(dict(alike))
     assert low is not None
     assert high is not None
     assert 105 <= low <= high <= 114
-    low, high = simulated_search.others(dict(apart))
+    low, high = survival.others(dict(apart))
     assert low is not None
     assert high is not None
     assert low < 220
     assert high > 400
-    assert simulated_search.others({(1, seed): None for seed in range(5)}) == [None, None]
+    assert survival.others({(1, seed): None for seed in range(5)}) == [None, None]
 
 
 def test_the_paired_difference_is_students() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -14,6 +12,7 @@ from controller.protocol import Controller, G
 from controller.standing import Standing
 from nas import folder
 from nas.errors import Refusal
+from nas.processes import as_they_end
 from nas.simulation.clock import Weather, simulate
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig, TaskConfig
 from nas.simulation.landscapes import Landscape, LandscapeConfig
@@ -81,14 +80,7 @@ def courses(config: SimulationConfig, processes: int) -> Iterator[Course]:
         yield from map(_run, jobs)
         return
     task_of.cache_clear()  # they are for the others to keep
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as executor:
-        try:
-            for future in as_completed([executor.submit(_run, job) for job in jobs]):
-                yield future.result()
-        except BaseException:  # whoever reads them may leave too
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+    yield from as_they_end(_run, ((job,) for job in jobs), processes)
 
 
 def _built(job: _Job) -> tuple[Controller[Any], Task[Any]]:

@@ -18,7 +18,7 @@ from nas import control, ranking
 from nas.budget import Budget
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
-from nas.finalists import Finalist, finalist_facts, prepare, standing, winner
+from nas.finalists import Finalist, finalist_facts, prepare, ranked, standing, winner
 from nas.launch import create, driving, find, run
 from nas.limits import Limits
 from nas.objectives import Objective
@@ -199,6 +199,15 @@ def test_which_is_first_is_no_evidence_that_it_is_better() -> None:
 def test_rewards_that_never_vary_are_certain(other: float, p: float) -> None:
     rows = [Finalist(7, "x", 0.7, (0.5,) * 3, 0), Finalist(2, "y", 0.8, (other,) * 2, 0)]
     assert finalist_facts(rows)["p"] == p
+
+
+def test_one_lucky_training_of_three_is_not_the_first() -> None:
+    rows = [
+        Finalist(7, "x", 0.7, (0.5,), 2),
+        Finalist(2, "y", 0.8, (0.4, 0.41, 0.42), 0),
+        Finalist(3, "z", 0.8, (0.44,) * 3, 0),
+    ]
+    assert [row.number for row in ranked(rows)] == [3, 2, 7]
 
 
 def test_too_few_trainings_settle_nothing() -> None:

@@ -327,6 +327,15 @@ def test_a_process_that_the_host_hides_is_not_called_dead(tmp_path: Path) -> Non
     assert lives(2**40, "12") is False
 
 
+def test_a_hidden_driver_is_watched_like_one_elsewhere(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = Holder.me()
+    store.take("alpha", me=Holder(host=me.host, boot=me.boot, pid=1, process_start="12"))
+    monkeypatch.setattr(fence_module, "lives", lambda *_: None)
+    start = time.monotonic()
+    store.take("alpha", lease_seconds=0.2)
+    assert time.monotonic() - start >= 0.2
+
+
 def test_process_start_tells_processes_apart() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         start = process_start(process.pid)

@@ -1,4 +1,7 @@
-"""Guards for what 0003 left open: a campaign can't be replaced by one of its name, and its config stays."""
+"""Guards for what 0003 left open: a campaign can't be replaced by one of its name, and its config stays.
+
+What makes them is copied from 0003: a migration is history, and follows no code that may change.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from nas import processes
 from nas.cli import app
 from nas.config_file import ConfigError
 from nas.simulation import run
@@ -97,8 +98,7 @@ def test_an_error_starts_nothing_more(tmp_path: Path, monkeypatch: pytest.Monkey
     ending = threading.Event()
 
     class Executor(ThreadPoolExecutor):
-        def __init__(self, processes: int, context: object) -> None:
-            del processes, context
+        def __init__(self, *_: object) -> None:
             super().__init__(1)
 
         def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -113,7 +113,7 @@ def test_an_error_starts_nothing_more(tmp_path: Path, monkeypatch: pytest.Monkey
             raise RuntimeError("once")
         assert ending.wait(60)
 
-    monkeypatch.setattr(run, "ProcessPoolExecutor", Executor)
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", Executor)
     monkeypatch.setattr(run, "_run", fail)
     with pytest.raises(RuntimeError, match="once"):
         list(run.courses(load(written(tmp_path)), 2))
