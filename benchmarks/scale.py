@@ -32,7 +32,9 @@ import yaml
 
 from benchmarks.record import write
 from nas import audit, facts, launch
+from nas.cli_words import uncollected
 from nas.controllers import controller_of
+from nas.runners.ray.cluster import WORKING_NICENESS, give_way
 from results_db.records import ENDED
 from results_db.store import Store
 
@@ -54,6 +56,7 @@ def cluster(cpus: int) -> Iterator[Any]:
         RAY_enable_worker_prestart="0",
         RAY_worker_maximum_startup_concurrency="1",
         RAY_worker_register_timeout_seconds="600",
+        RAY_worker_niceness=str(WORKING_NICENESS),  # as where a campaign starts Ray; docs/cluster.md
     )
     from ray.cluster_utils import Cluster
 
@@ -61,6 +64,7 @@ def cluster(cpus: int) -> Iterator[Any]:
     try:
         for _ in range(NODES):
             made.add_node(num_cpus=cpus, **NODE)
+        give_way()
         yield made
     finally:
         made.shutdown()
@@ -149,6 +153,7 @@ def watch(
         if now > since + (lost + 1) * LOSS_SECONDS:
             made.remove_node(made.worker_nodes and sorted(made.worker_nodes, key=id)[0], allow_graceful=False)
             made.add_node(num_cpus=cpus, **NODE)
+            give_way()
             lost += 1
     raise AssertionError
 
@@ -184,9 +189,10 @@ def asked(root: Path) -> dict[str, float]:
     place, known = launch.find(root, NAME)
     with Store.read(place.database) as store:
         store.counts(NAME)  # to be open is no part of the query
-        began = time.monotonic()
-        facts.status(store, place, known)
-        query = time.monotonic() - began
+        with uncollected():  # as the command itself
+            began = time.monotonic()
+            facts.status(store, place, known)
+            query = time.monotonic() - began
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     command = [sys.executable, "-c", "from nas.cli import main; main()", "status", NAME, "--root", str(root)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

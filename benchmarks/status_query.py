@@ -31,6 +31,7 @@ from sqlalchemy import func, insert, select, text, update
 from benchmarks.record import write
 from nas import facts
 from nas.budget import Budget
+from nas.cli_words import uncollected
 from nas.config import CampaignConfig
 from nas.launch import create
 from nas.runners.options import SerialOptions
@@ -127,7 +128,8 @@ def measured(url: str | None, root: Path, trials: int, progress: int) -> dict[st
     with Store.read(folder.database) as store:
         with store._database.transaction() as session:
             metrics = session.scalar(select(func.count()).select_from(MetricRow))
-        query = timed(lambda: facts.status(store, folder, config))
+        with uncollected():  # as the command itself
+            query = timed(lambda: facts.status(store, folder, config))
     subprocess.run(command, check=True, capture_output=True, env=caching)  # compiles what is imported
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     whole = timed(lambda: subprocess.run(command, check=True, capture_output=True, env=caching))

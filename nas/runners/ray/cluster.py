@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import psutil
 import ray
 from ray.exceptions import RayActorError
 
@@ -31,6 +32,11 @@ HANG_SECONDS: Final = 40.0
 ANSWER_SECONDS: Final = 10.0
 
 PARTING_SECONDS: Final = 15.0
+
+STARTING_NICENESS: Final = 10
+WORKING_NICENESS: Final = 19
+"""As low as can be. A worker adds its own (RAY_worker_niceness) to its raylet's; any sum over 19 is 19."""
+
 CLIENT: Final = "ray://"
 LEFT: Final = 2
 """The exit code of a run whose Ray can't be ended, as of any run that can't go on."""
@@ -189,13 +195,27 @@ def _connect(cpus: int) -> None:
             ray.init(**quiet)
             return
         # "local": by default Ray would join whatever cluster was last started on this machine.
+        os.environ.setdefault("RAY_worker_niceness", str(WORKING_NICENESS))
         ray.init(
             "local", num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
         )
+        give_way()
     except Exception as error:  # Ray raises bare Exceptions too, when a node is slow to start
         where = f"the Ray cluster at RAY_ADDRESS={address} can't be used" if address else "Ray doesn't start"
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if address else ""
         raise RunnerError(f"{where}: {in_a_line(error)}{hint}") from error
+
+
+def give_way() -> None:
+    """Have what Ray's nodes under this process start from now on give way to drivers and people's commands.
+
+    Ray itself makes workers nice only once they have started. To start takes each of them seconds of a core:
+    a machine with many workers would answer to nobody meanwhile.
+    """
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it is gone by now, or may not be asked
+            if each.name() == "raylet":
+                each.nice(STARTING_NICENESS)
 
 
 def _check_reachable(address: str) -> None:
