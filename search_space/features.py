@@ -7,13 +7,14 @@ with its parents. The vector's length depends on the space's blocks only.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search_space.genome import MAX_LEVEL, MIN_LEVEL, BlockKind, Genome
+from search_space.genome import MAX_LEVEL, MAX_NODES, MIN_LEVEL, BlockKind, Genome
 from search_space.graph import Graph, resolve
 
 LEVELS: Final = MAX_LEVEL - MIN_LEVEL + 1
@@ -23,6 +24,8 @@ JUMPS: Final = 5
 DISTANCES: Final = 6
 BY_OUTPUT: Final = 5
 WHOLE: Final = 6
+LOG2: Final = (0.0, *(math.log2(distance) for distance in range(1, MAX_NODES + 1)))
+"""By distance; no parent is at distance 0."""
 
 
 def feature_count(blocks: int) -> int:
@@ -52,31 +55,31 @@ def _blocks(genome: Genome) -> list[float]:
     found: list[float] = []
     for number, block in enumerate(genome.blocks, start=first):
         far, near = block.parents
-        found += (block.level, KINDS.index(block.kind), np.log2(number - near), np.log2(number - far))
+        found += (block.level, KINDS.index(block.kind), LOG2[number - near], LOG2[number - far])
         found.append(levels[far] + levels[near] - 2 * block.level)
     return found
 
 
 def _nodes(graph: Graph) -> list[float]:
     """How many searched nodes there are of each level and kind."""
-    counts = np.zeros((LEVELS, len(KINDS)))
+    counts = [0.0] * (LEVELS * len(KINDS))
     for node in graph.nodes:
         if not node.stem:
-            counts[node.level - MIN_LEVEL, KINDS.index(node.kind)] += 1
-    return counts.ravel().tolist()
+            counts[(node.level - MIN_LEVEL) * len(KINDS) + KINDS.index(node.kind)] += 1
+    return counts
 
 
 def _edges(graph: Graph, levels: dict[int, int]) -> list[float]:
     """Edges by level of parent and child, by how many levels they jump, and by how many nodes."""
-    by_levels, jumps, distances = np.zeros((LEVELS, LEVELS)), np.zeros(JUMPS), np.zeros(DISTANCES)
+    by_levels, jumps, distances = [0.0] * (LEVELS * LEVELS), [0.0] * JUMPS, [0.0] * DISTANCES
     for node in graph.nodes:
         if node.stem:
             continue
         for parent in (*node.parents, *node.raw):
-            by_levels[levels[parent] - MIN_LEVEL, node.level - MIN_LEVEL] += 1
+            by_levels[(levels[parent] - MIN_LEVEL) * LEVELS + node.level - MIN_LEVEL] += 1
             jumps[min(abs(levels[parent] - node.level), JUMPS - 1)] += 1
             distances[min(node.number - parent, DISTANCES) - 1] += 1
-    return [*by_levels.ravel().tolist(), *jumps.tolist(), *distances.tolist()]
+    return [*by_levels, *jumps, *distances]
 
 
 def _outputs(graph: Graph) -> list[float]:
@@ -88,16 +91,20 @@ def _outputs(graph: Graph) -> list[float]:
     longest: dict[int, int] = {}
     shortest: dict[int, int] = {}
     finest: dict[int, int] = {}
-    before: dict[int, frozenset[int]] = {}
+    before: dict[int, int] = {}  # a node and all it draws on, a bit for each
+    on_level = dict.fromkeys(range(MIN_LEVEL, MAX_LEVEL + 1), 0)  # likewise the nodes of a level
     for node in graph.nodes:
         inputs = (*node.parents, *node.raw)
         longest[node.number] = 1 + max((longest[each] for each in inputs), default=0)
         shortest[node.number] = 1 + min((shortest[each] for each in inputs), default=0)
         arrives = min((finest[each] for each in inputs), default=node.level)
         finest[node.number] = max(node.level, arrives)
-        before[node.number] = frozenset((node.number,)).union(*(before[each] for each in inputs))
+        own = drawn = 1 << node.number
+        for each in inputs:
+            drawn |= before[each]
+        before[node.number] = drawn
+        on_level[node.level] |= own
     found: list[float] = []
-    levels = {node.number: node.level for node in graph.nodes}
     outputs = graph.outputs
     for level in range(MIN_LEVEL, MAX_LEVEL + 1):
         number = outputs.get(level)
@@ -105,8 +112,8 @@ def _outputs(graph: Graph) -> list[float]:
             found += (0,) * BY_OUTPUT
         else:
             drawn = before[number]
-            spread = len({levels[each] for each in drawn})
-            found += (longest[number], shortest[number], finest[number], len(drawn), spread)
+            spread = sum(bool(drawn & nodes) for nodes in on_level.values())
+            found += (longest[number], shortest[number], finest[number], drawn.bit_count(), spread)
     return found
 
 

@@ -119,10 +119,12 @@ class Genome:
                 levels.add(block.level)
         if not levels:
             raise InvalidGenome("no block is an output, expected at least one")
-        mixed = [node for node in range(len(self)) if (self.kind(node) is BlockKind.MBCONV) != self.mobile]
-        if mixed:
+        kinds = [node.kind for node in self.stem.nodes] + [block.kind for block in self.blocks]
+        mobile = [kind is BlockKind.MBCONV for kind in kinds]
+        if any(mobile) and not all(mobile):
+            node = mobile.index(not mobile[0])
             raise InvalidGenome(
-                f"node {mixed[0]}: kind={self.kind(mixed[0])}, but node 0 is {self.kind(0)}; "
+                f"node {node}: kind={kinds[node]}, but node 0 is {kinds[0]}; "
                 "expected mbconv everywhere or nowhere"
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 
 class NoMatch(ValueError):
@@ -20,14 +21,7 @@ def match_levels(levels: Sequence[int], bases: Sequence[int], offsets: Sequence[
     tried first, so equal arguments have one answer. Offsets need not be contiguous, hence augmenting
     paths instead of a greedy sweep. Raises NoMatch.
     """
-    allowed = set(offsets)
-    choices = {
-        level: sorted(
-            (label for label, base in enumerate(bases) if level - base in allowed),
-            key=lambda label: (abs(level - bases[label]), label),
-        )
-        for level in set(levels)
-    }
+    choices = {level: _choices(level, tuple(bases), tuple(offsets)) for level in set(levels)}
     owner: dict[int, int] = {}
     for position in range(len(levels)):
         if not _augment(position, levels, choices, owner, set()):
@@ -35,10 +29,17 @@ def match_levels(levels: Sequence[int], bases: Sequence[int], offsets: Sequence[
     return _relabel([bases[label] for _, label in sorted((p, label) for label, p in owner.items())], bases)
 
 
+@lru_cache(maxsize=256)  # the same for every genome of a space
+def _choices(level: int, bases: tuple[int, ...], offsets: tuple[int, ...]) -> tuple[int, ...]:
+    """The base blocks that a level can come from, small offsets first."""
+    able = (label for label, base in enumerate(bases) if level - base in offsets)
+    return tuple(sorted(able, key=lambda label: (abs(level - bases[label]), label)))
+
+
 def _augment(
     position: int,
     levels: Sequence[int],
-    choices: dict[int, list[int]],
+    choices: dict[int, tuple[int, ...]],
     owner: dict[int, int],
     visited: set[int],
 ) -> bool:

@@ -46,6 +46,8 @@ class MoveWeights:
             raise ValueError(f"move weights {weights}, expected none negative and one above 0")
 
 
+USUAL: Final = MoveWeights()
+
 Move: TypeAlias = "Callable[[SpineNetSpace, Genome, np.random.Generator], Genome | None]"
 """A move may come to nothing (None): the block it drew has no other choice."""
 
@@ -124,7 +126,8 @@ def reorder(space: SpineNetSpace, genome: Genome, order: Sequence[int], rng: np.
         kept = [parent for parent in parents if parent in allowed]
         while len(kept) < 2:
             kept.append(_one([node for node in allowed if node not in kept], rng))
-        blocks.append(replace(genome.blocks[old], parents=(kept[0], kept[1])))
+        gene = genome.blocks[old]
+        blocks.append(BlockGene(gene.level, gene.kind, (kept[0], kept[1]), gene.output))
     return Genome(genome.stem, tuple(blocks))
 
 

@@ -21,7 +21,7 @@ from search_space.features import features
 from search_space.fingerprint import fingerprint
 from search_space.genome import MAX_LEVEL, MAX_NODES, MIN_LEVEL, BlockKind, Genome, Stem
 from search_space.matching import NoMatch, match_levels
-from search_space.mutation import MoveWeights, mutate
+from search_space.mutation import USUAL, MoveWeights, mutate
 from search_space.size import SpaceSize, space_size
 
 MIN_OUTPUT_LEVEL = 3
@@ -185,13 +185,13 @@ class SpineNetSpace:
         sequence = Decisions(self)
         return sequence.decode(sequence.draw(rng))
 
-    def mutate(self, genome: Genome, rng: np.random.Generator, weights: MoveWeights | None = None) -> Genome:
+    def mutate(self, genome: Genome, rng: np.random.Generator, weights: MoveWeights = USUAL) -> Genome:
         """A genome of the space, one move away and with another fingerprint.
 
         Raises NotInSpace for a genome of another space, NoMutation where no move changes anything.
         """
         self.check(genome)
-        return mutate(self, genome, rng, weights or MoveWeights())
+        return mutate(self, genome, rng, weights)
 
     def crossover(self, a: Genome, b: Genome, rng: np.random.Generator) -> Genome:
         """A genome of the space that takes every decision from one of two parents. Raises NotInSpace."""
