@@ -199,10 +199,10 @@ def _reward(trial: TrialRecord) -> float:
 
 
 def finalist_facts(rows: Sequence[Finalist]) -> dict[str, Any]:
-    """JSON-ready: means with 95 % intervals (Student's), and whether first and second are told apart.
+    """JSON-ready: means with 95 % intervals (Student's), and whether the first is told apart from all others.
 
-    `p`: of Welch's test that the two differ, two-sided since the same rewards say which is the first; None
-    while either has under two.
+    `p`: the largest of Welch's tests that the first and another differ, two-sided since the same rewards say
+    which is the first; None while any of them has under two, failures aside.
     """
     facts = [
         {
@@ -215,8 +215,15 @@ def finalist_facts(rows: Sequence[Finalist]) -> dict[str, Any]:
         }
         for row in rows
     ]
-    p = welch(rows[0].rewards, rows[1].rewards, "two-sided") if len(rows) > 1 else None
+    found = [_apart(rows[0], row) for row in rows[1:] if len(row.rewards) > 1 or not row.failures]
+    p = max((each for each in found if each is not None), default=None) if None not in found else None
     return {"finalists": facts, "p": p, "settled": None if p is None else p < SETTLED}
+
+
+def _apart(first: Finalist, other: Finalist) -> float | None:
+    """How likely rewards are to differ so much by chance; certain where the other's are the higher ones."""
+    p = welch(first.rewards, other.rewards, "two-sided")
+    return 1.0 if p is not None and _mean(other.rewards) > _mean(first.rewards) else p
 
 
 def print_finalists(console: Console, name: str, facts: dict[str, Any]) -> None:
@@ -237,7 +244,7 @@ def print_finalists(console: Console, name: str, facts: dict[str, Any]) -> None:
     console.print(table)
     if facts["p"] is not None:
         words = "is settled" if facts["settled"] else "is not settled: more seeds would tell"
-        console.print(f"which of the first two is better {words} (p = {facts['p']:.2g}, two-sided)")
+        console.print(f"that the first is better than every other {words} (p = {facts['p']:.2g}, two-sided)")
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-IN_ADDRESS: Final = re.compile(r"""(\w:/{1,3}[^\s:/@'"]*):\S*@""")
+IN_ADDRESS: Final = re.compile(r"""(\w:/{1,3}[^\s:/@'"]*):(?:[^/\n]*+/\S*@|[^/\n]*@)""")
 IN_OPTIONS: Final = re.compile(r"""(?i)(pass|passwd|password|pwd)=[^\s&'"]+""")
 
 

@@ -187,6 +187,25 @@ def test_intervals_and_the_test_are_scipys() -> None:
     assert not close["settled"]
 
 
+def test_the_first_is_to_be_told_apart_from_every_other() -> None:
+    """Not from the second only: a third whose rewards are far apart may well be the better one."""
+    first = Finalist(7, "x", 0.7, (0.6, 0.62, 0.61), 0)
+    second = Finalist(2, "y", 0.8, (0.5, 0.51, 0.49), 0)
+    third = Finalist(3, "z", 0.8, (0.2, 0.9, 0.3), 0)
+    assert finalist_facts([first, second])["settled"]
+    facts = finalist_facts([first, second, third])
+    assert facts["p"] == pytest.approx(ttest_ind(first.rewards, third.rewards, equal_var=False).pvalue)
+    assert not facts["settled"]
+
+
+def test_one_that_failed_may_be_better_and_is_last_all_the_same() -> None:
+    first = Finalist(7, "x", 0.7, (0.5, 0.51, 0.52), 0)
+    assert finalist_facts([first, Finalist(2, "y", 0.8, (0.8, 0.81), 1)])["p"] == 1
+    second = Finalist(3, "z", 0.8, (0.3, 0.31, 0.32), 0)
+    assert finalist_facts([first, second, Finalist(2, "y", 0.8, (0.8,), 2)])["settled"], "no more is to come"
+    assert finalist_facts([first, second, Finalist(2, "y", 0.8, (0.8,), 0)])["settled"] is None
+
+
 def test_which_is_first_is_no_evidence_that_it_is_better() -> None:
     """The same rewards say which it is: a test in the direction that they show would settle this."""
     a, b = (0.5, 0.6, 0.55), (0.38, 0.5, 0.43)
