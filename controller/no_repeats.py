@@ -7,7 +7,7 @@ from typing import Final, Generic
 
 import numpy as np
 
-from controller.protocol import Controller, G, Json, Outcome, Pending, Proposal, Space
+from controller.protocol import Controller, G, Json, NothingLeft, Outcome, Pending, Proposal, Space
 
 DRAWS: Final = 100
 """How often the controller, and after it the space, is asked for something new."""
@@ -15,7 +15,7 @@ DRAWS: Final = 100
 _KEY: Final = "fingerprint"
 
 
-class SpaceExhausted(RuntimeError):
+class SpaceExhausted(NothingLeft):
     """Nothing new turned up in a bounded number of draws."""
 
 

@@ -71,12 +71,17 @@ def check_single(kind: str, outcome: Outcome[G]) -> None:
         )
 
 
+class NothingLeft(RuntimeError):
+    """No proposal turned up in a bounded number of draws, with these trials told and these in flight."""
+
+
 class Controller(Protocol[G]):
     """Decides what to try next.
 
     `ask` is pure: it draws only from `rng` and changes nothing, so asking twice with equal
-    generators gives equal proposals; `None` means "wait for outcomes". All state is a fold over
-    `tell`, which is called once for each outcome, in finish order.
+    generators gives equal proposals; `None` means "wait for outcomes". It raises NothingLeft where
+    all that is drawn is refused. All state is a fold over `tell`, which is called once for each outcome, in
+    finish order.
     """
 
     def ask(self, rng: np.random.Generator, pending: Sequence[Pending[G]]) -> Proposal[G] | None: ...

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Generic, Protocol
+from typing import TYPE_CHECKING, Final, Generic, Protocol
 
 import numpy as np
 
-from controller.protocol import Controller, G, Outcome, Pending, Space, Textual
+from controller.protocol import Controller, G, NothingLeft, Outcome, Pending, Proposal, Space, Textual
 from nas.budget import Account, uses
 from nas.objectives import values
 from nas.placement import InFlight, hand_over, open_to_new, take_back, waiting_for
@@ -29,6 +29,9 @@ from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
 if TYPE_CHECKING:  # SQLAlchemy takes a moment to import, and only who opens a database needs it
     from results_db.writer import Writer
+
+BESIDE: Final = "beside"
+"""Word in the provenance of an attempt that failed, and is made again: other trials ran on its node."""
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,7 @@ class Campaign(Generic[G]):
         self._in_flight: dict[int, InFlight[G]] = {}  # always in order of number
         self._rungs = None if rules.stopping is None else Rungs(rules.stopping)
         self._told = 0
+        self._nothing_left = (0, 0)
         self._rewards: list[float] = []
         self._best: tuple[float, TrialRecord] | None = None
         self._failures: Counter[FailureKind] = Counter()
@@ -108,7 +112,7 @@ class Campaign(Generic[G]):
         """Hand out the next attempt, storing it first.
 
         `worker` gets it, named NAME@NODE; `crew` are all workers that could work now. Raises
-        TooManyFailures, ControllerStuck.
+        TooManyFailures, ControllerStuck, and NothingLeft once nothing is in flight.
         """
         in_flight = self._in_flight.values()
         waiting = waiting_for(worker, crew, in_flight)
@@ -214,7 +218,8 @@ class Campaign(Generic[G]):
                 continue
             self._retried[attempt.failure.kind] += 1
             if waiting := self._in_flight.get(trial.number):
-                take_back(waiting, attempt.failure.kind, attempt.worker, self._rules.alone)
+                waiting.shared = BESIDE in attempt.provenance
+                self._take_back(waiting, attempt.failure.kind, attempt.worker)
         ended = [(trial.finish_order, trial) for trial in trials.values() if trial.finish_order is not None]
         metrics = self._writer.final({each.metric for each in self._rules.objectives})
         for _, trial in sorted(ended, key=itemgetter(0)):
@@ -242,7 +247,7 @@ class Campaign(Generic[G]):
 
     def _hand_out_new(self, number: int, worker: str) -> Assignment | Wait:
         pending = [trial.pending for trial in self._in_flight.values()]
-        proposal = self._controller.ask(np.random.default_rng([self._seed, number]), pending)
+        proposal = self._asked(number, pending)
         if proposal is None:
             if not pending:
                 raise ControllerStuck(
@@ -264,6 +269,21 @@ class Campaign(Generic[G]):
         hand_over(trial, worker, self._in_flight.values())
         self._account.begin(number, stored.started)
         return self._assignment(stored)
+
+    def _asked(self, number: int, pending: Sequence[Pending[G]]) -> Proposal[G] | None:
+        """The controller's proposal; None where it waits, or has nothing left while trials are in flight.
+
+        Those are brought to their end first. Asked again before, it would draw the same.
+        """
+        if self._nothing_left == (number, self._told) and pending:
+            return None
+        try:
+            return self._controller.ask(np.random.default_rng([self._seed, number]), pending)
+        except NothingLeft:
+            if not pending:
+                raise
+            self._nothing_left = (number, self._told)
+            return None
 
     def _hand_out_again(self, trial: InFlight[G], worker: str) -> Assignment:
         trial.record = self._writer.start(trial.record.number, trial.record.attempt + 1, worker)
@@ -289,13 +309,19 @@ class Campaign(Generic[G]):
         if verdict is Verdict.GIVE_UP:
             self._end(self._writer.fail(number, attempt, failure), trial.pending, {})
             return
+        beside = {BESIDE: "others"} if trial.shared else {}
+        failure = replace(failure, provenance={**failure.provenance, **beside})
         trial.record = self._writer.give_back(number, attempt, failure)
         self._account.end(number, datetime.now(UTC))
-        take_back(trial, kind, trial.worker, {kind} if verdict is Verdict.ALONE else ())
+        self._take_back(trial, kind, trial.worker)
         self._retried[kind] += 1
         if verdict is Verdict.STOP:
             stopped = DataFailure if kind is FailureKind.DATA else FatalFailure
             raise stopped(f"campaign {self._name!r} trial {number}: {failure.message}")
+
+    def _take_back(self, trial: InFlight[G], kind: FailureKind, worker: str) -> None:
+        verdict = self._rules.verdict(kind, trial.failures[kind], shared=trial.shared)
+        take_back(trial, kind, worker, alone=verdict is Verdict.ALONE)
 
     def _end(self, stored: TrialRecord, pending: Pending[G], metrics: Mapping[str, float]) -> None:
         del self._in_flight[stored.number]

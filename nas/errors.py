@@ -14,8 +14,7 @@ class Refusal(RuntimeError):
 
 def expected() -> tuple[type[Exception], ...]:
     """Imported when something went wrong, not before: the CLI starts without any of it."""
-    from controller.cost_gate import NothingAffordable
-    from controller.no_repeats import SpaceExhausted
+    from controller.protocol import NothingLeft
     from nas.campaign import ControllerStuck, DataFailure, FatalFailure, TooManyFailures
     from nas.campaign_data import DataChanged
     from nas.config_file import ConfigError
@@ -55,11 +54,10 @@ def expected() -> tuple[type[Exception], ...]:
         NotFinite,
         NotExpressible,
         NotInSpace,
-        NothingAffordable,
+        NothingLeft,
         Refusal,
         Refused,
         RunnerError,
-        SpaceExhausted,
         StorageError,
         TooManyFailures,
         TrialFailed,

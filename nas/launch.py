@@ -30,6 +30,10 @@ from results_db.records import ENDED, NewCampaign
 from results_db.store import Store
 from search_space.genome import Genome
 
+SPARE_WEIGHTS: Final = 16
+"""So many more than asked for are kept while a campaign runs: who is among the best changes as networks are
+measured again."""
+
 VERSIONED: Final = ("numpy", "tensorflow", "keras", "ray", "sqlalchemy")
 
 
@@ -210,7 +214,7 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         counts = campaign.snapshot().counts
         before, over = over, sum(counts[status] for status in ENDED)
         if over != before:
-            keep_best_weights(drive, slack=16)  # ranking a long campaign takes a while
+            keep_best_weights(drive, SPARE_WEIGHTS)
             tidy_checkpoints(drive)
         tick()
         out_of_budget = campaign.seconds_left <= 0
@@ -238,13 +242,16 @@ def _run(drive: Drive, tick: Callable[[], None], interrupts: Interrupts) -> None
         raise TooManyFailures(f"{error}; the last one: {failures[-1].message}") from error
 
 
-def keep_best_weights(drive: Drive, slack: int = 0) -> None:
-    """Remove the weights of trials that have ended and are not among the best, but for up to `slack`."""
-    best = drive.config.keep_weights
+def keep_best_weights(drive: Drive, spare: int = 0) -> None:
+    """Remove the weights of trials that have ended and are not among the best and up to `spare` more.
+
+    Twice as many spare ones are let come together first: to rank a long campaign takes a while.
+    """
+    most = drive.config.keep_weights + spare
     files = [file for file in drive.folder.weights.glob("*.npz") if file.stem.isdigit()]
-    if len(files) <= best + slack:
+    if len(files) <= most + spare:
         return
-    kept = {each.trial.number for each in ranking.best(drive.store, drive.config.name, best)}
+    kept = {each.trial.number for each in ranking.best(drive.store, drive.config.name, most)}
     kept.update(drive.campaign.snapshot().running)
     for file in files:
         if int(file.stem) not in kept:

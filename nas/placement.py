@@ -69,11 +69,9 @@ def hand_over(trial: InFlight[G], worker: str, trials: Iterable[InFlight[G]]) ->
             other.shared = trial.shared = True
 
 
-def take_back(
-    trial: InFlight[G], kind: FailureKind, worker: str, alone_after: Collection[FailureKind]
-) -> None:
-    """The trial's attempt failed on this worker, and it waits to be tried again."""
-    trial.running, trial.alone = False, kind in alone_after
+def take_back(trial: InFlight[G], kind: FailureKind, worker: str, *, alone: bool) -> None:
+    """The trial's attempt failed on this worker, and it waits for another, perhaps without neighbours."""
+    trial.running, trial.alone = False, alone
     trial.failures[kind] += 1
     trial.failed_on.add(worker)
 

@@ -31,13 +31,21 @@ def cores(cgroups: Path = CGROUPS) -> int:
 def memory(cgroups: Path = CGROUPS) -> int:
     """Bytes that can be had without swapping: of the machine, or of its container where that has less."""
     free = psutil.virtual_memory().available
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, used, kinds, cached in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         most, now = _number(cgroups / limit), _number(cgroups / used)
         if most is not None and now is not None:
-            free = min(free, max(0, most - now))
+            words = _words(cgroups / kinds)
+            cache = dict(zip(words[::2], words[1::2], strict=False)).get(cached, "0")
+            held = now - int(cache)  # files that were read are given up for whoever wants memory
+            free = min(free, max(0, most - held))
     return int(free)
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from controller.protocol import Controller, G, Outcome, Pending
+from controller.protocol import Controller, G, NothingLeft, Outcome, Pending
 from nas.simulation.task import Task
 from search_space.trial import FailureKind
 
@@ -63,7 +63,12 @@ def simulate(
     now, asked = 0.0, 0
     while True:
         while len(running) < workers and asked < trials:
-            proposal = controller.ask(np.random.default_rng([seed, _ASK, asked]), tuple(pending.values()))
+            try:
+                proposal = controller.ask(np.random.default_rng([seed, _ASK, asked]), tuple(pending.values()))
+            except NothingLeft:
+                if not running:
+                    raise
+                break
             if proposal is None:
                 if not running:
                     raise RuntimeError(STUCK)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from controller.config import build
-from controller.protocol import Outcome, Pending, Proposal
+from controller.protocol import NothingLeft, Outcome, Pending, Proposal
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from nas import audit, campaign
 from nas.budget import Limit
@@ -66,15 +66,22 @@ def make(path: Path) -> None:
 
 
 class Patient:
-    """Evolution, whose proposals hang on all that it was told; with two trials pending it waits."""
+    """Evolution, whose proposals hang on all that it was told; with two trials pending it waits.
+
+    Or it says that nothing is left, which comes to the same while those two are in flight.
+    """
 
     def __init__(self) -> None:
         self._evolution = build(RegularizedEvolutionConfig(population=3, tournament=2), SPACE)
+        self._told = 0
 
     def ask(self, rng: np.random.Generator, pending: Sequence[Pending[Genome]]) -> Proposal[Genome] | None:
+        if len(pending) > 1 and self._told % 2:
+            raise NothingLeft("of two in flight one must end")
         return None if len(pending) > 1 else self._evolution.ask(rng, pending)
 
     def tell(self, outcome: Outcome[Genome]) -> None:
+        self._told += 1
         self._evolution.tell(outcome)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from controller.cost_gate import DRAWS, CostGate, NothingAffordable
+from controller.cost_gate import DRAWS, OTHERWISE, CostGate, NothingAffordable
 from controller.no_repeats import NoRepeats
 from controller.protocol import Outcome, Pending, Proposal
 
@@ -74,9 +74,9 @@ def test_waiting_is_passed_on() -> None:
 
 def test_it_gives_up_in_a_bounded_number_of_draws() -> None:
     dice, other = Dice(), Dice()
-    with pytest.raises(NothingAffordable, match=f"cost gate: {2 * DRAWS} proposals in a row"):
+    with pytest.raises(NothingAffordable, match=f"cost gate: {DRAWS + OTHERWISE} proposals in a row"):
         CostGate(dice, other, lambda _: False).ask(rng(), ())
-    assert (dice.asked, other.asked) == (DRAWS, DRAWS)
+    assert (dice.asked, other.asked) == (DRAWS, OTHERWISE)
 
 
 def test_a_controller_that_is_stuck_is_helped_out() -> None:

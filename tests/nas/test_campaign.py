@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
-from controller.protocol import Json, Outcome, Pending, Proposal
+from controller.protocol import Json, NothingLeft, Outcome, Pending, Proposal
 from nas.campaign import (
     Campaign,
     ControllerStuck,
@@ -389,6 +389,35 @@ def test_a_controller_may_wait_for_outcomes_but_not_for_nothing(store: Store) ->
     campaign.record(1, 1, measured(0.1))
     with pytest.raises(ControllerStuck, match="campaign 'alpha' trial 2"):
         campaign.propose()
+
+
+class Exhausted(Notebook):
+    """Has nothing left from the third trial on, until it was told of two."""
+
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[Digits]]) -> Proposal[Digits] | None:
+        proposal = super().ask(rng, pending)
+        if len(pending) + len(self.told) >= 2 and len(self.told) != 2:
+            raise NothingLeft("nothing new")
+        return proposal
+
+
+def test_what_runs_is_ended_before_nothing_is_left(store: Store) -> None:
+    """Else every driver would break them off: its next proposal is drawn as that of the last one was."""
+    controller = Exhausted()
+    campaign = open_campaign(store, controller)
+    handed(campaign.propose())
+    handed(campaign.propose())
+    assert campaign.propose() == campaign.propose() == Wait()
+    assert len(controller.asked) == 3, "asked in vain again, though nothing had ended"
+    campaign.record(2, 1, measured(0.1))
+    resumed = open_campaign(store, controller := Exhausted())
+    assert handed(resumed.propose()).number == 1
+    assert resumed.propose() == Wait()
+    resumed.record(1, 2, measured(0.2))
+    assert handed(resumed.propose()).number == 3
+    resumed.record(3, 1, measured(0.3))
+    with pytest.raises(NothingLeft):
+        resumed.propose()
 
 
 def test_the_snapshot_says_where_it_stands(store: Store) -> None:

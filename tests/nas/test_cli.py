@@ -10,17 +10,20 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import psutil
 import pytest
 
 from nas.config import load
 from results_db.records import TrialStatus
 from results_db.store import Store
+from search_space.catalog import SPACES
+from search_space.trial import Assignment, Measurement
 
 Nas = Callable[..., Any]
 Written = Callable[..., Path]
@@ -270,3 +273,28 @@ def test_only_the_best_weights_are_kept(
     kept = {int(file.stem) for file in (home / "small" / "weights").iterdir()}
     assert kept == {row["number"] for row in best}
     assert load(written()).keep_weights == 3
+
+
+def test_the_weights_of_who_becomes_the_best_later_are_there(
+    nas: Nas, home: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network that was the best by luck is measured again, when the second's trial is long past."""
+    from proxy_trainer.synthetic import SyntheticEvaluator
+
+    values = {1: 0.9, 2: 0.7, 40: 0.1}
+
+    def as_written(_: SyntheticEvaluator, assignment: Assignment) -> Iterator[Measurement]:
+        (home / "small" / "weights" / f"{assignment.number:05d}.npz").touch()
+        yield Measurement(step=1, metrics={"AP": values.get(assignment.number, 0.2)})
+
+    monkeypatch.setattr(SyntheticEvaluator, "evaluate", as_written)
+    space, rng = SPACES["r0-sp53"], np.random.default_rng(0)
+    genomes = [space.to_text(space.sample(rng)) for _ in range(39)]
+    listed = {"kind": "listed", "genomes": [*genomes, genomes[0]]}
+    changes = {"space": "r0-sp53", "controller": listed, "budget": {"trials": 40}, "keep_weights": 1}
+
+    assert nas("run", written(changes)).code == 0
+
+    (best,) = json.loads(nas("top", "small", "-n", "1", "--json").out)
+    assert best["number"] == 2
+    assert [file.name for file in (home / "small" / "weights").iterdir()] == ["00002.npz"]

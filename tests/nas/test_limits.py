@@ -88,7 +88,7 @@ def test_limits_that_no_genome_keeps(nas: Nas, written: Written) -> None:
     ended = nas("run", written({"limits": {"max_parameters": 1e6}}))
 
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended
-    assert "cost gate: 1000 proposals in a row cost more than the limits allow" in ended.err
+    assert "cost gate: 5500 proposals in a row cost more than the limits allow" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_out_of_memory_beside_others_is_tried_again_alone(opened: Open, store: S
     if resumed:  # nothing runs any more: the first node that asks is empty
         campaign = opened()
         assert number(campaign.propose(B0, CREW)) == first
+        assert campaign.propose("ray-3@b", (*CREW, "ray-3@b")) == Wait(for_all=False), "alone means alone"
         return
     finished = Measurement(step=1, metrics={"AP": 0.5})
     assert campaign.propose(A0, CREW) == Wait(for_all=False), "one of the emptiest nodes is emptied"
@@ -109,6 +110,24 @@ def test_out_of_memory_without_neighbours_is_not_tried_again(opened: Open, store
         campaign.propose(worker, CREW)
     lose(campaign, 1, FailureKind.OUT_OF_MEMORY)
     assert store.trial("c", 1).status is TrialStatus.FAILED
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("stops", [False, True])
+def test_without_neighbours_it_is_not_tried_alone(opened: Open, resumed: bool, stops: bool) -> None:
+    memory = FailureKind.OUT_OF_MEMORY
+    rules = {"stop": {memory}, "retries": {}} if stops else {"retries": {memory: 1}}
+    campaign = opened(**rules)
+    campaign.propose(A0, CREW)
+    if stops:
+        with pytest.raises(FatalFailure):
+            lose(campaign, 1, memory)
+    else:
+        lose(campaign, 1, memory)
+    campaign = opened(**rules) if resumed else campaign
+    assert number(campaign.propose(A0, CREW)) == 2, "the trial waits for another node than this"
+    assert number(campaign.propose(B0, CREW)) == 1
+    assert number(campaign.propose("ray-3@b", (*CREW, "ray-3@b"))) == 3, "and may have neighbours there"
 
 
 def test_a_neighbour_that_came_later_is_one(opened: Open, store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -137,6 +138,29 @@ class Clinging:
                 time.sleep(1000)
 
 
+@dataclass(frozen=True)
+class Striking:
+    """Trial 1, while trial 2's worker idles: ends that one, unseen by its driver, and later itself."""
+
+    places: Path
+
+    def __call__(self) -> Evaluator:
+        return self
+
+    def evaluate(self, assignment: Assignment) -> Iterator[Progress | Measurement]:
+        idle = self.places / "idle"
+        if assignment.number == 2:
+            idle.write_text(str(os.getpid()))
+        elif assignment.attempt == 1:
+            while not idle.exists():
+                time.sleep(0.1)
+            time.sleep(1)
+            os.kill(int(idle.read_text()), signal.SIGKILL)
+            time.sleep(4)
+            os._exit(9)
+        yield Measurement(step=1, metrics={"AP": 0.5})
+
+
 Retries = Mapping[FailureKind, int]
 Open = Callable[..., Campaign[Genome]]
 
@@ -216,6 +240,15 @@ def test_a_lost_trial_is_tried_again_on_another_worker(store: Store, campaign: O
     assert [trial.attempt for trial in trials] == [2, 1, 2, 1]
     first, second = (tmp_path / "1").read_text(encoding="utf-8").splitlines()
     assert first.split()[0] != second.split()[0]
+
+
+def test_the_death_of_an_idle_worker_is_no_failure_of_the_next_trial(
+    store: Store, campaign: Open, tmp_path: Path
+) -> None:
+    runner.run(campaign(2, {FailureKind.LOST_WORKER: 1}), Striking(tmp_path), TWO, lambda: None)
+
+    assert [attempt.failure is None for attempt in store.attempts("c", 1)] == [False, True]
+    assert store.counts("c")[TrialStatus.FINISHED] == 2
 
 
 def test_data_that_can_not_be_read_stops_the_run(store: Store, campaign: Open, tmp_path: Path) -> None:

@@ -34,7 +34,11 @@ LONGEST_PAUSE: Final = 60.0
 NO_ROOM_SECONDS: Final = 900.0
 """So long a cluster may have no node for any worker before the first: its autoscaler may be at it."""
 
-ABLE: Final = (Phase.IDLE, Phase.WORKING, Phase.STOPPING)
+ABLE: Final = (Phase.IDLE, Phase.ASKED, Phase.WORKING, Phase.STOPPING)
+
+LIVELY_SECONDS: Final = 1.0
+"""Who idled for longer is asked whether it is there before it gets a trial: else its death while it idled,
+which nobody saw, would be a failure of that trial."""
 
 AWAY_SECONDS: Final = 1.0
 """While the driver was elsewhere for longer (waiting for its database, or stopped) nobody's time runs."""
@@ -137,6 +141,9 @@ class Pool:
         for slot in able:
             if slot.phase is not Phase.IDLE:
                 continue
+            if time.monotonic() - slot.heard > LIVELY_SECONDS:
+                self._ask(slot)
+                continue
             given = self._campaign.propose(slot.name, crew)
             if isinstance(given, Assignment):
                 self._start(slot, given)
@@ -145,6 +152,10 @@ class Pool:
                 return
             elif given.for_all:
                 return
+
+    def _ask(self, slot: Slot) -> None:
+        slot.phase, slot.until = Phase.ASKED, time.monotonic() + self._options.start_seconds
+        self._awaited[slot.actor.node.remote()] = slot
 
     def _start(self, slot: Slot, assignment: Assignment) -> None:
         slot.phase, slot.assignment = Phase.WORKING, assignment
@@ -173,10 +184,11 @@ class Pool:
 
     def _take_in(self, slot: Slot, answer: ray.ObjectRef[Any]) -> None:
         item: Any
+        slot.heard = time.monotonic()
         try:
             item = ray.get(answer)
         except RayTaskError as error:
-            if slot.phase is Phase.STOPPING:
+            if slot.phase in (Phase.STOPPING, Phase.ASKED):
                 self._lost(slot, error)
                 return
             if slot.phase is not Phase.WORKING:
@@ -194,7 +206,7 @@ class Pool:
             case Phase.STARTING:
                 slot.vain, slot.phase, slot.until = 0, Phase.IDLE, math.inf
                 self._ready_once = True
-            case Phase.STOPPING:
+            case Phase.STOPPING | Phase.ASKED:
                 self._freed(slot)
             case _ if isinstance(item, Progress):
                 self._go_on(slot, item)
@@ -271,8 +283,8 @@ class Pool:
             if slot.phase in (Phase.PLACING, Phase.STARTING):
                 line = f"not ready after {self._options.start_seconds:g} s"
                 self._dismiss(slot, self._pause(slot, line))
-            elif slot.phase is Phase.STOPPING:
-                log.warning("worker %s does not come to the end of a trial that was stopped", slot.name)
+            elif slot.phase in (Phase.STOPPING, Phase.ASKED):
+                log.warning("worker %s does not answer after its last trial", slot.name)
                 self._dismiss(slot, pause=0)
             elif slot.phase is Phase.WORKING:
                 limit = f"not finished after {self._options.timeout_seconds:g} s"

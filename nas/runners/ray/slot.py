@@ -10,11 +10,12 @@ from search_space.trial import Assignment
 
 
 class Phase(Enum):
-    """What a slot's actor does."""
+    """What a slot's actor does. ASKED: it idles, and is asked whether it is still there."""
 
     PLACING = auto()
     STARTING = auto()
     IDLE = auto()
+    ASKED = auto()
     WORKING = auto()
     STOPPING = auto()
     GONE = auto()
@@ -25,8 +26,8 @@ class Slot:
     """A place in the pool and the actor that fills it.
 
     `name` is NAME@NODE once Ray has placed it. `until` is when its patience ends: for a start, an
-    attempt or its early end, or for hiring again. `vain` counts the starts that came to nothing, one
-    after the other.
+    attempt or its early end, or for hiring again. `heard` is when it last answered. `vain` counts the
+    starts that came to nothing, one after the other.
     """
 
     index: int
@@ -35,4 +36,5 @@ class Slot:
     name: str = ""
     assignment: Assignment | None = None
     until: float = 0.0
+    heard: float = 0.0
     vain: int = 0

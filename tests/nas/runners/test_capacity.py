@@ -59,6 +59,8 @@ def test_a_containers_quota_counts(tmp_path: Path) -> None:
 def test_a_containers_memory_counts(tmp_path: Path) -> None:
     limited = {"memory.max": f"{2**30}\n", "memory.current": f"{2**29}\n"}
     assert capacity.memory(_written(tmp_path / "v2", limited)) == 2**29
+    cached = limited | {"memory.stat": f"anon 5\nactive_file 7\ninactive_file {2**28}\n"}
+    assert capacity.memory(_written(tmp_path / "v2 with files", cached)) == 2**29 + 2**28
     version_1 = {
         "memory/memory.limit_in_bytes": f"{2**30}\n",
         "memory/memory.usage_in_bytes": f"{2**30 + 1}\n",
