@@ -14,9 +14,10 @@ UV_COMPILE := pip compile --quiet --universal --python-version 3.11 --extra dev 
 export UV_PYTHON := $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help search test test-full lint lock audit
+.PHONY: help install search test test-full lint lock audit
 
 help:
+	@echo 'make install     install into .venv, and no more'
 	@echo 'make search      install, run (or go on with) the quickstart campaign, export its winner'
 	@echo 'make test        install, then lint, types, import contract, tests'
 	@echo 'make test-full   the same with the full counts; writes docs/test-report.md'
@@ -24,6 +25,8 @@ help:
 	@echo 'make audit       install, then look every locked package up in the advisory services (needs network)'
 	@echo 'make lock        renew requirements.lock from setup.py (versions stay where they can)'
 	@echo 'PYTHON=python3.12 in front of a command chooses the Python that .venv is made from.'
+
+install: $(STAMP)
 
 search: $(STAMP)
 	@$(BIN)/nas run configs/$(CAMPAIGN).yaml --continue

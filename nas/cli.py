@@ -222,6 +222,8 @@ def export(
         if number is None and (chosen := finalists.winner(folder.root(root), name)) is not None:
             typer.echo(f"trial {chosen}: the best of the finalists, by the mean of their trainings", err=True)
             number = chosen
+        elif number is None and (why := finalists.passed_over(folder.root(root), name)):
+            typer.echo(f"not the best of the finalists: {why}", err=True)
         found = (
             [store.trial(name, number)]
             if number is not None

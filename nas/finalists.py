@@ -186,6 +186,23 @@ def winner(root: Path, name: str) -> int | None:
     return best.number if complete and made >= last else None
 
 
+def passed_over(root: Path, name: str) -> str:
+    """Why a campaign's finalists have no winner; empty where there are no finalists."""
+    try:
+        rows = standing(root, name)
+    except Refusal as error:
+        return str(error)
+    if rows is None:
+        return ""
+    place, config, _ = _found(root, name)
+    with Store.read(place.database) as store:
+        if not is_complete(store, config):
+            return "they are not all trained yet"
+    if not any(row.rewards for row in rows):
+        return "all their trainings failed"
+    return f"they were chosen before the last trial of {name!r} ended"
+
+
 def _finalist(text: str, found: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> Finalist:
     first = max((t for t in found if t.genome == text and t.reward is not None), key=_reward)
     trainings = tuple(trial.reward for trial in again if trial.finish_order is not None)

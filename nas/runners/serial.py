@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -55,4 +56,5 @@ def _events(
     except MemoryError as error:
         yield TrialFailed(FailureKind.OUT_OF_MEMORY, str(error) or "out of memory")
     except Exception as error:  # noqa: BLE001, an evaluator may raise anything and the campaign goes on
+        traceback.print_exc()  # into the campaign's log, as a worker of Ray's does
         yield TrialFailed(FailureKind.INTERNAL, f"{type(error).__name__}: {error}")

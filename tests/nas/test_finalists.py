@@ -18,7 +18,7 @@ from nas import control, ranking
 from nas.budget import Budget
 from nas.config import FinalistsConfig, load
 from nas.errors import Refusal
-from nas.finalists import Finalist, finalist_facts, prepare, ranked, standing, winner
+from nas.finalists import Finalist, finalist_facts, passed_over, prepare, ranked, standing, winner
 from nas.launch import create, driving, find, run
 from nas.limits import Limits
 from nas.objectives import Objective
@@ -65,12 +65,33 @@ def test_the_winner_is_the_finalist_of_the_highest_mean_once_all_are_trained(
     rows = standing(tmp_path, config.name)
     assert rows is not None
     assert winner(tmp_path, config.name) is None
+    assert passed_over(tmp_path, config.name) == "they are not all trained yet"
     with driving(folder, made) as drive:
         run(drive, lambda: None)
     rows = standing(tmp_path, config.name)
     assert rows is not None
     means = {row.number: np.mean(row.rewards) for row in rows}
     assert winner(tmp_path, config.name) == max(means, key=lambda number: means[number])
+
+
+def test_finalists_that_were_chosen_too_early_have_no_winner_and_the_export_says_so(
+    nas: Nas, written: Written, home: Path, tmp_path: Path
+) -> None:
+    place = create(config := load(written()), home)
+    with driving(place, config) as drive:
+        for number in range(1, 4):
+            given = drive.campaign.propose()
+            assert isinstance(given, Assignment)
+            result = Measurement(step=1, metrics={"AP": 0.1 * number, "loss": 1.0})
+            drive.campaign.record(given.number, given.attempt, result)
+    assert passed_over(home, "small") == ""
+    assert nas("finalists", "small", "--top", "2", "--seeds", "2").code == 0
+    assert nas("resume", "small").code == 0
+
+    assert winner(home, "small") is None
+    exported = nas("export", "small", "--out", tmp_path / "out")
+    assert exported.code == 0, exported
+    assert "finalists: they were chosen before the last trial of 'small' ended" in exported.err
 
 
 def test_the_winner_is_what_is_exported(nas: Nas, written: Written, home: Path, tmp_path: Path) -> None:

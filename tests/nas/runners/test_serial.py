@@ -97,7 +97,7 @@ def raising_at_once(error: BaseException) -> Callable[[], Events]:
     return script
 
 
-def test_every_end_has_a_result(store: Store) -> None:
+def test_every_end_has_a_result(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
     evaluator = Scripted(
         good,
         raising(TrialFailed(FailureKind.DIVERGED, "loss is nan")),
@@ -121,6 +121,9 @@ def test_every_end_has_a_result(store: Store) -> None:
         Failure(FailureKind.INTERNAL, "the evaluator ended without a measurement"),
         None,
     ]
+    said = capfd.readouterr().err
+    assert said.count("Traceback") == 2, "of the two slips"
+    assert "KeyError: 'weights'" in said
     assert store.rewards("alpha") == (0.5, 0.5)
     assert [metric.value for metric in store.metrics("alpha", 1)] == [0.25, 0.5]
     assert {attempt.worker for attempt in store.attempts("alpha")} == {"serial"}
