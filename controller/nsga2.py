@@ -84,16 +84,14 @@ class Nsga2(Generic[G]):
             )
         self._population.append(outcome)
         self._values = np.append(self._values.reshape(-1, len(outcome.result)), [outcome.result], axis=0)
-        self._judge()
+        self._ranks = ranks(self._values)
+        self._crowding = crowding_by_front(self._values, self._ranks)
         if len(self._population) > self._config.population:
             worst = np.lexsort((self._crowding, -self._ranks))[0]
             del self._population[worst]
             self._values = np.delete(self._values, worst, axis=0)
-            self._judge()
-
-    def _judge(self) -> None:
-        self._ranks = ranks(self._values)
-        self._crowding = crowding_by_front(self._values, self._ranks)
+            self._ranks = np.delete(self._ranks, worst)  # who is of the last front dominates nobody
+            self._crowding = crowding_by_front(self._values, self._ranks)
 
     def _tournament(self, rng: np.random.Generator) -> Outcome[G]:
         """The better of two that are drawn with replacement; of equals the first."""
