@@ -47,11 +47,15 @@ def read(config: CampaignConfig, cache: Path) -> CampaignData | None:
 def check(config: CampaignConfig, stored: CampaignRecord, cache: Path) -> None:
     """Trials on other data would not be comparable with those that are stored. Raises DataChanged."""
     data = read(config, cache)
-    if data is not None and (data.hash, data.splits.content_hash) != (stored.data_hash, stored.splits_hash):
-        raise DataChanged(
-            f"campaign {config.name!r}: its data are not what they were when it began "
-            f"({data.hash[:8]}, then {stored.data_hash[:8]}); put them back, or start a new campaign"
-        )
+    if data is None or (data.hash, data.splits.content_hash) == (stored.data_hash, stored.splits_hash):
+        return
+    what, now, then = "data", data.hash, stored.data_hash
+    if now == then:
+        what, now, then = "confirm or validation pictures", data.splits.content_hash, stored.splits_hash
+    raise DataChanged(
+        f"campaign {config.name!r}: its {what} are not what they were when it began "
+        f"({now[:8]}, then {then[:8]}); put them back, or start a new campaign"
+    )
 
 
 def placed(config: CampaignConfig, folder: CampaignFolder) -> CampaignConfig:

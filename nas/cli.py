@@ -121,7 +121,7 @@ def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
 @app.command()
 def top(
     name: Name,
-    number: Annotated[int, typer.Option("-n", min=1, help="How many trials.")] = 10,
+    number: Annotated[int, typer.Option("-n", min=1, max=LAST, help="How many trials.")] = 10,
     rewards: Annotated[
         str | None, typer.Option("--rewards", help="Rank by the rewards of this label (nas rescore).")
     ] = None,

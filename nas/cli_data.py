@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,7 +13,9 @@ from nas.cli_words import AsJson, print_json
 
 if TYPE_CHECKING:  # only the annotations of helpers need them
     from proxy_trainer.config import ProxyConfig
-    from proxy_trainer.data.config import CocoData
+    from proxy_trainer.data.config import CocoData, Splits
+
+SHEET_RESOLUTION: Final = 256
 
 app = typer.Typer(help="Data sets: render the embedded one, check any.", rich_markup_mode=None)
 
@@ -45,7 +48,10 @@ def render(
     render_to(data, out)
     typer.echo(f"{out}: {data.train_images} training and {data.val_images} validation pictures")
     if sheet is not None:
-        _write_sheet(coco_directory(out), sheet)
+        from proxy_trainer.data.config import Splits
+
+        with tempfile.TemporaryDirectory(prefix="nas-data-") as cache:
+            _write_sheet(coco_directory(out), Splits(), SHEET_RESOLUTION, Path(cache), sheet)
 
 
 @app.command()
@@ -66,9 +72,9 @@ def check(
     proxy = _proxy(config)
     data = _subset(coco_directory(directory), proxy)
     cache = folder.root(root) / folder.CACHE  # a campaign on this data finds it decoded there
-    found = data_facts(data, proxy.splits, proxy.recipe, cache)
+    found = data_facts(data, proxy.splits, proxy.recipe, cache, _levels(config))
     if sheet is not None:
-        _write_sheet(data, sheet)
+        _write_sheet(data, proxy.splits, proxy.recipe.resolution, cache, sheet)
     if as_json:
         print_json(found)
     else:
@@ -99,12 +105,17 @@ def _proxy(path: Path | None) -> ProxyConfig:
     return evaluator
 
 
-def _write_sheet(data: CocoData, sheet: Path) -> None:
-    from proxy_trainer.data.config import Split, Splits
+def _levels(path: Path | None) -> Sequence[int]:
+    from nas.config import load
+    from nas.data_report import LEVELS
+
+    return LEVELS if path is None else load(path).space.build().outputs
+
+
+def _write_sheet(data: CocoData, splits: Splits, resolution: int, cache: Path, sheet: Path) -> None:
+    from proxy_trainer.data.config import Split
     from proxy_trainer.data.image_set import open_split
     from proxy_trainer.data.sheet import contact_sheet
 
-    with tempfile.TemporaryDirectory(prefix="nas-data-") as cache:
-        images = open_split(data, Splits(), Split.TRAIN, 256, Path(cache))
-        contact_sheet(images).save(sheet, format="PNG")
+    contact_sheet(open_split(data, splits, Split.TRAIN, resolution, cache)).save(sheet, format="PNG")
     typer.echo(f"{sheet}: contact sheet", err=True)  # beside what --json prints

@@ -24,14 +24,17 @@ def rescore(
 ) -> None:
     """Reward a campaign's trials by another rule, from what was measured; what it was told stays."""
     from nas import folder
+    from nas.errors import Refusal
     from nas.rescore import rescore as rescored
     from nas.rescore import rule
     from results_db.store import Store
 
     config = rule(words)
     place = folder.find(folder.root(root), name)
-    with Store.open(place.database) as store:
+    with Store.open(url := place.database) as store:
         found = rescored(store, name, config, label)
+    if place.database != url:
+        raise Refusal(f"campaign {name!r} was moved to another database meanwhile; rescore it once more")
     if as_json:
         print_json(found)
         return

@@ -129,6 +129,7 @@ class CampaignConfig:
         check_starts(self.warm_start, self.budget.trials, self.space.build(), self.limits)
         self.budget.limits(self.runner.cpus_per_worker, self.runner.gpus_per_worker)  # raises
         self._check_end()
+        self._check_width()
         if not 0 <= self.keep_weights <= 1000:
             raise ValueError(f"keep_weights={self.keep_weights}, expected 0 to 1000")
 
@@ -143,6 +144,15 @@ class CampaignConfig:
                 dataclasses.replace(self.evaluator, judge=Split.CONFIRM)
             except ValueError as error:
                 raise ValueError(f"finalists: {error}") from error
+
+    def _check_width(self) -> None:
+        if not isinstance(self.evaluator, ProxyConfig) or not self.space.build().mobile:
+            return
+        if self.evaluator.recipe.scaling.mobile_stem_width < 1:
+            width = self.evaluator.recipe.width
+            raise ValueError(
+                f"recipe: width={width} leaves the stem of mobile networks no channel, expected 0.125 or more"
+            )
 
     def _check_metrics(self, part: str, names: Iterable[str]) -> None:
         known = self.evaluator.metrics
@@ -269,4 +279,4 @@ def sqlite_from(url: str, base: Path) -> str:
     scheme, found, file = url.partition(":///")
     if not found or not scheme.startswith("sqlite") or not file or file.startswith((":memory:", "file:")):
         return url
-    return f"{scheme}:///{base / file}"
+    return f"{scheme}:///{Path(str(base).replace('%', '%25')) / file}"

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from controller.random_search import RandomSearchConfig
 from nas import finalists
+from nas.campaign_data import check
 from nas.config import CampaignConfig
 from nas.errors import Refusal
 from nas.folder import LONGEST_NAME, CampaignFolder
@@ -34,6 +35,8 @@ def prepare(root: Path, name: str) -> CampaignConfig:
     if (root / made.name).exists():
         _stored(root, made)
         return beside(root, made.name, config)
+    with Store.read(place.database) as store:
+        check(config, store.campaign(name), place.cache)  # on other pictures nothing could be compared
     create(made, root)
     return made
 

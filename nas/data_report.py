@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,22 +20,25 @@ from proxy_trainer.recipe import Recipe
 LEVELS: Final = (3, 4, 5, 6, 7)
 
 
-def data_facts(data: CocoData, splits: Splits, recipe: Recipe, cache: Path) -> dict[str, Any]:
-    """Everything as JSON-ready facts. Raises DataError, CacheError."""
+def data_facts(
+    data: CocoData, splits: Splits, recipe: Recipe, cache: Path, levels: Sequence[int] = LEVELS
+) -> dict[str, Any]:
+    """Everything as JSON-ready facts; `levels` are those of the detectors. Raises DataError, CacheError."""
     report = data_report(data, splits, recipe.resolution, cache)
     train = open_split(data, splits, Split.TRAIN, recipe.resolution, cache)
-    positives = count_positives(train, recipe, LEVELS)
+    positives = count_positives(train, recipe, tuple(levels))
     return {
         "resolution": recipe.resolution,
         "anchor_size": recipe.anchor_size,
         "anchor_growth": recipe.anchor_growth,
         "splits": [_split(facts) for facts in report.splits],
+        "twins": list(report.twins),
         "bad_pictures": [{"file": bad.file_name, "reason": bad.reason} for bad in report.bad],
         "boxes": positives.boxes,
         "boxes_matched_by_overlap": positives.by_iou,
         "levels": [
             {"level": level, "positives": positives.anchors[level], "boxes": positives.owners[level]}
-            for level in LEVELS
+            for level in levels
         ],
         "starved_levels": list(positives.starved),
     }
@@ -50,6 +54,13 @@ def print_data(facts: dict[str, Any]) -> None:
     for bad in facts["bad_pictures"]:
         console.print(
             Text.assemble(("left out", "red"), f" {one_line(bad['file'])}: {one_line(bad['reason'])}")
+        )
+    if facts["twins"]:
+        console.print(
+            Text.assemble(
+                (f"{len(facts['twins'])} pictures are in two splits under two names", "red"),
+                f", {one_line(facts['twins'][0])} for one: take them out, or what is measured flatters",
+            )
         )
     share = facts["boxes_matched_by_overlap"] / max(1, facts["boxes"])
     each = sum(row["positives"] for row in facts["levels"]) / max(1, facts["boxes"])

@@ -95,7 +95,7 @@ def full_size(genome: Genome) -> Member:
 def _of_spec(path: Path) -> Design:
     spec = read_spec(path)
     known = _known_like(spec)
-    member = known or DEFAULT
+    member = known or full_size(spec.genome)
     size = spec.expected.input_size if spec.expected is not None else member.input_size
     _check_expected(spec, path)
     caveat = _caveat(spec.genome, known)

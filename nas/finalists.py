@@ -23,6 +23,7 @@ from controller.listed import ListedConfig
 from nas import facts, ranking
 from nas import folder as folders
 from nas.budget import spent
+from nas.campaign_data import check
 from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
 from nas.errors import Refusal
 from nas.evaluators import EvaluatorConfig
@@ -72,6 +73,7 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         raise Refusal(f"campaign {name!r}: {finalists!r} would be longer than {LONGEST_NAME} characters")
     wanted = wanted or config.finalists or FinalistsConfig()
     with Store.read(place.database) as store:
+        check(config, store.campaign(name), place.cache)  # or the confirm split may be in its rewards
         best = [each.trial for each in ranking.best(store, name, wanted.top)]
         moment = datetime.now(UTC)
         alive = facts.who_drives(store.fence(name)) is not None

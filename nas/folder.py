@@ -35,6 +35,11 @@ def root(given: Path | None = None) -> Path:
     return (given or Path(os.environ.get("NAS_HOME") or DEFAULT_ROOT)).absolute()
 
 
+def sqlite_url(path: Path) -> str:
+    """The URL of a database in this file; in a URL a `%` of its name means something else."""
+    return f"sqlite:///{str(path).replace('%', '%25')}"
+
+
 @dataclass(frozen=True, slots=True)
 class CampaignFolder:
     """The paths of one campaign."""
@@ -69,7 +74,7 @@ class CampaignFolder:
     @property
     def database(self) -> str:
         """The URL of the campaign's database: a SQLite file in here unless another was recorded."""
-        return self.recorded or f"sqlite:///{self.path / 'campaign.sqlite'}"
+        return self.recorded or sqlite_url(self.path / "campaign.sqlite")
 
     @property
     def recorded(self) -> str | None:

@@ -72,7 +72,7 @@ def _add(store: Store, new: NewCampaign) -> None:
         store.add(new)
     except CampaignExists:
         stored = store.campaign(new.name)
-        same = (stored.config_hash, stored.data_hash) == (new.config_hash, new.data_hash)
+        same = (stored.config, stored.data_hash) == (new.config, new.data_hash)  # what is unhashed too
         if not same or store.trials(new.name) or store.fence(new.name).token:
             raise
 

@@ -71,7 +71,20 @@ def copied(source: Place, target: str, names: Sequence[str], *, switch: bool) ->
         done = copying.copy(source.url, url, source.names)
         writer.hold()  # a copy may take so long that somebody took us for dead
         source.folder.record_database(url)
+        _follow(store, url, source.folder.name)
     return _facts(source, url, done)
+
+
+def _follow(store: Store, url: str, name: str) -> None:
+    """Take along the rewards that were computed anew while the rest was copied: that needs no lease.
+
+    Who computes them later than this sees that the campaign has moved (cli_rewards.py).
+    """
+    with Store.open(url) as there:
+        known = there.reward_sets(name)
+        for label, (rule, rewards) in store.reward_sets(name).items():
+            if known.get(label) != (rule, rewards):
+                there.rescore(name, label, rule, rewards)
 
 
 def _facts(source: Place, target: str, done: Sequence[copying.Copied]) -> dict[str, Any]:

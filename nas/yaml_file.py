@@ -113,7 +113,13 @@ def _plain(
 
 
 def _scalar(loader: _Loader, node: yaml.Node) -> Any:
-    value = loader.construct_object(node)
+    try:
+        value = loader.construct_object(node)
+    except (AttributeError, LookupError) as error:  # PyYAML's own, for a tag that its text doesn't fit
+        raise yaml.MarkedYAMLError(
+            problem=f"{node.value!r} can't be read as {node.tag.rpartition(':')[2]}",
+            problem_mark=node.start_mark,
+        ) from error
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and (":" in node.value or (isinstance(value, int) and not DECIMAL.fullmatch(node.value))):
         raise yaml.MarkedYAMLError(
@@ -142,6 +148,10 @@ def _mapping(
         if not isinstance(key, (str, int)) or isinstance(key, bool):
             raise yaml.MarkedYAMLError(problem=f"{key!r} is no key", problem_mark=key_node.start_mark)
         name = str(key)
+        if name.isascii() and name.isdecimal() and name != str(int(name)):  # the same as another, in the end
+            raise yaml.MarkedYAMLError(
+                problem=f"{name!r} is no key, write {int(name)}", problem_mark=key_node.start_mark
+            )
         if name in result:
             raise yaml.MarkedYAMLError(problem=f"{name!r} is given twice", problem_mark=key_node.start_mark)
         lines[(*keys, name)] = key_node.start_mark.line + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import socket
 import subprocess
@@ -16,7 +17,10 @@ ROOT: Final = Path(__file__).parents[1]
 
 @functools.cache
 def code_version() -> str:
-    """The installed version and, in a git checkout, its commit: "0.1.0+g1a2b3c4-dirty"."""
+    """The installed version and, in a git checkout, its commit: "0.1.0+g1a2b3c4".
+
+    With `-dirty` and a hash of the changes where there are any.
+    """
     try:
         installed = version("spinenas")
     except PackageNotFoundError:
@@ -44,9 +48,16 @@ def process() -> dict[str, str]:
 def _commit() -> str:
     if not (ROOT / ".git").exists():  # a file in a worktree; elsewhere git would find whatever is above
         return ""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--match=", "--abbrev=12"]
+    found = _git("describe", "--always", "--dirty", "--match=", "--abbrev=12").decode().strip()
+    if found.endswith("-dirty"):  # by what: two such are two codes
+        found += "." + hashlib.blake2b(_git("diff", "HEAD"), digest_size=4).hexdigest()
+    return f"g{found}" if found else ""
+
+
+def _git(*arguments: str) -> bytes:
+    """What git says of this checkout, whoever owns it; nothing where it can't."""
+    command = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return subprocess.run(command, capture_output=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return f"g{done.stdout.strip()}"
+        return b""

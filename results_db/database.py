@@ -131,6 +131,8 @@ def _is_file(url: URL) -> bool:
 
 def _engine(url: URL, access: Access) -> Engine:
     if not _is_file(url):
+        if url.get_backend_name() == "postgresql" and url.get_driver_name() != "psycopg":  # not tested
+            raise NoDatabase(f"{shown(url)}: expected postgresql+psycopg:// or sqlite:///")
         return postgres.engine(url, read_only=access is Access.READ, busy=BUSY_SECONDS, to_json=_to_json)
     engine = create_engine(
         url, creator=partial(_connect, str(url.database), access), json_serializer=_to_json

@@ -46,16 +46,19 @@ def engine(url: URL, *, read_only: bool, busy: float, to_json: Callable[[object]
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
         "application_name": "nas",
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
     }
     given = {name: value for name, value in arguments.items() if name not in url.query}
+    # After whatever the URL has there (a search_path, say): of two settings the server takes the last.
+    theirs = url.query.get("options", ())
+    ours = (f"-c {name}={value}" for name, value in settings.items())
+    given["options"] = " ".join([*((theirs,) if isinstance(theirs, str) else theirs), *ours])
     return create_engine(
         url,
         pool_pre_ping=True,
         json_serializer=to_json,
         isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
         execution_options={"postgresql_readonly": read_only},
-        connect_args=given if url.get_driver_name() == "psycopg" else {},
+        connect_args=given,
         hide_parameters=True,
     )
 

@@ -79,6 +79,20 @@ def put(
         session.execute(insert(RewardRow), rows)
 
 
+def every(
+    session: Session, campaign: CampaignRow
+) -> Mapping[str, tuple[Mapping[str, Json], Mapping[int, float]]]:
+    """Each set by its label: the rule, and the rewards by trial number."""
+    found: dict[str, tuple[Mapping[str, Json], dict[int, float]]] = {}
+    if not _labels(session, campaign):
+        return found
+    for row in session.scalars(select(RewardSetRow).where(RewardSetRow.campaign_id == campaign.id)):
+        found[row.label] = (row.rule, {})
+    for reward in session.scalars(select(RewardRow).where(RewardRow.campaign_id == campaign.id)):
+        found[reward.label][1][reward.number] = reward.reward
+    return found
+
+
 def top(
     session: Session, campaign: CampaignRow, label: str, limit: int
 ) -> tuple[tuple[TrialRecord, float], ...]:

@@ -147,6 +147,12 @@ class Store:
             reward_sets.put(session, row, label, rule, rewards)
 
     @patient
+    def reward_sets(self, name: str) -> Mapping[str, tuple[Mapping[str, Json], Mapping[int, float]]]:
+        """Each such set by its label: the rule, and the rewards by trial number."""
+        with self._campaign(name) as (session, row):
+            return reward_sets.every(session, row)
+
+    @patient
     def rescored(self, name: str, label: str, limit: int) -> tuple[tuple[TrialRecord, float], ...]:
         """The trials of highest reward in such a set, with it, best first; raises UnknownLabel."""
         with self._campaign(name) as (session, row):

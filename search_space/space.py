@@ -100,6 +100,11 @@ class SpineNetSpace:
                     )
 
     @property
+    def mobile(self) -> bool:
+        """Whether its networks are mobile ones, of MBConv blocks."""
+        return BlockKind.MBCONV in self.kinds
+
+    @property
     def blocks(self) -> int:
         """How many blocks a genome of this space has."""
         return len(self.intermediates) + len(self.outputs)

@@ -111,6 +111,9 @@ def _draw(out: Path, genome: Genome, proxy: ProxyConfig, cache: Path) -> str | N
         images = open_split(proxy.data, proxy.splits, split, proxy.recipe.resolution, cache)
     except (DataError, CacheError) as error:
         return str(error)
-    sheet = detections_sheet(genome, proxy.recipe, load_arrays(out / WEIGHTS), images, probability=SURE)
+    try:
+        sheet = detections_sheet(genome, proxy.recipe, load_arrays(out / WEIGHTS), images, probability=SURE)
+    except ValueError:  # one class more or less, and the weights are of other shapes
+        return f"the pictures have {len(images.categories)} classes now, and the proxy has learned others"
     sheet.save(out / PICTURE)
     return None

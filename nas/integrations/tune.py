@@ -10,16 +10,20 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 import numpy as np
 from ray.tune import Trainable
 from ray.tune.search import Searcher
 
-from controller.protocol import Controller, G, Json, Outcome, Pending
+from controller.protocol import Controller, G, Json, NothingLeft, Outcome, Pending
 from nas.campaign import CampaignSpace, trial_seed
 from proxy_trainer.protocol import Evaluator
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
+
+MEASURED: Final = "measured"
+"""In a result of Tune's: whether it is the measurement that a trial ends with. Tune says `done` of those
+stopped by a scheduler, too."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,7 @@ class _Suggested:
     genome: str
     note: dict[str, Json]
     value: float | None = None
+    fidelity: int | None = None
 
 
 class ControllerSearcher(Searcher, Generic[G]):
@@ -49,9 +54,15 @@ class ControllerSearcher(Searcher, Generic[G]):
         self._ended: list[_Suggested] = []
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The config of the next trial; None while the controller waits for outcomes."""
+        """The config of the next trial; None while the controller waits for outcomes.
+
+        Where nothing is left to try, Tune is told that the search is over, once what runs has ended.
+        """
         pending = [self._pending(trial) for trial in self._running.values()]
-        proposal = self._controller.ask(np.random.default_rng([self._seed, self._number + 1]), pending)
+        try:
+            proposal = self._controller.ask(np.random.default_rng([self._seed, self._number + 1]), pending)
+        except NothingLeft:
+            return None if pending else Searcher.FINISHED
         if proposal is None:
             return None
         self._number += 1
@@ -69,12 +80,17 @@ class ControllerSearcher(Searcher, Generic[G]):
         result: dict[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002 Tune's signature
     ) -> None:
-        """Tell the controller; a trial that ended without a finite metric failed."""
+        """Tell the controller; a trial that ended without a finite metric failed.
+
+        One whose last result says that it is not `measured` was stopped early, by a scheduler say.
+        """
         trial = self._running.pop(trial_id, None)
         if trial is None:
             return
         value = float((result or {}).get(self.metric, math.nan))
         trial.value = value if math.isfinite(value) and not error else None
+        if result and not result.get(MEASURED, True):
+            trial.fidelity = int(result.get("step", 0))
         self._ended.append(trial)
         self._tell(trial)
 
@@ -102,11 +118,12 @@ class ControllerSearcher(Searcher, Generic[G]):
     def _tell(self, trial: _Suggested) -> None:
         result = FailureKind.INTERNAL if trial.value is None else (trial.value,)
         genome = self._space.from_text(trial.genome)
-        self._controller.tell(Outcome(trial.number, genome, trial.note, result))
+        fidelity = None if trial.value is None else trial.fidelity
+        self._controller.tell(Outcome(trial.number, genome, trial.note, result, fidelity))
 
 
 def _as_list(trial: _Suggested) -> list[Any]:
-    return [trial.number, trial.genome, trial.note, trial.value]
+    return [trial.number, trial.genome, trial.note, trial.value, trial.fidelity]
 
 
 class EvaluatorTrainable(Trainable):
@@ -148,7 +165,7 @@ class EvaluatorTrainable(Trainable):
         """The next result; the measurement is the last one."""
         item = next(self._items)
         done = isinstance(item, Measurement)
-        return {self._metric: math.nan, **item.metrics, "step": item.step, "done": done}
+        return {self._metric: math.nan, **item.metrics, "step": item.step, MEASURED: done, "done": done}
 
     def cleanup(self) -> None:
         """Stop a trial that Tune ended early."""

@@ -18,6 +18,7 @@ from nas.proxy_study.config import REFERENCE, StudyConfig
 from nas.proxy_study.ranks import Floats
 from nas.proxy_study.report import ArmTable
 from nas.runners.options import SerialOptions
+from proxy_trainer.config import ProxyConfig
 from results_db.records import MetricRecord, TrialStatus
 from results_db.store import Store
 
@@ -48,7 +49,31 @@ def tables(study: StudyConfig, root: Path) -> dict[str, ArmTable]:
     if REFERENCE not in found or len(found) < 2:
         missing = [name for name in study.arms if name not in found]
         raise Refusal(f"study {study.name!r}: {', '.join(missing)} not trained yet; run it without --report")
+    _check_data(study, root, [name for name in found if name != REFERENCE])
     return found
+
+
+def _check_data(study: StudyConfig, root: Path, arms: Sequence[str]) -> None:
+    """Raise Refusal where pictures changed between an arm and the reference, and their configs did not."""
+    wanted, known = _data(study, REFERENCE, root)
+    for name in arms:
+        words, found = _data(study, name, root)
+        if words == wanted and found != known:
+            raise Refusal(
+                f"study {study.name!r}: {name} was trained on other pictures than the reference; "
+                "train it again under another name"
+            )
+
+
+def _data(study: StudyConfig, name: str, root: Path) -> tuple[object, str]:
+    """What an arm's config says of its pictures, and the hash of those that it was trained on."""
+    config = study.campaign(name)
+    with Store.read(folders.find(root, config.name).database) as store:
+        known = store.campaign(config.name).data_hash
+    evaluator = config.evaluator
+    if not isinstance(evaluator, ProxyConfig):
+        return None, known
+    return (evaluator.data, evaluator.splits, evaluator.judge), known
 
 
 def _complete(study: StudyConfig, name: str, root: Path) -> bool:

@@ -9,6 +9,7 @@ second run does not remove it, and networks that are alike share it), and noise 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -66,9 +67,10 @@ class LandscapeConfig:
     noise: float = 0.18
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or self.bias < 0 or self.noise < 0:
+        if self.seed < 0 or not (0 <= self.bias < math.inf and 0 <= self.noise < math.inf):
             raise ValueError(
-                f"landscape: seed={self.seed}, bias={self.bias}, noise={self.noise}, expected none below 0"
+                f"landscape: seed={self.seed}, bias={self.bias}, noise={self.noise}, "
+                "expected none below 0, nor infinite"
             )
         if self.space not in SPACES:
             raise ValueError(f"landscape: space={self.space!r}, expected one of {', '.join(SPACES)}")

@@ -79,7 +79,9 @@ class PoolSpace:
         return genome.to_text()
 
     def from_text(self, text: str) -> Genome:
-        """The inverse of `to_text`."""
+        """The inverse of `to_text`. Raises ValueError for a genome that the campaign has not measured."""
+        if text not in self._genomes:
+            raise ValueError(f"genome {text[:80]!r} was not measured by the campaign")
         return self._genomes[text]
 
     def decisions(self) -> PoolDecisions:

@@ -58,8 +58,13 @@ class ChoiceSpace:
         return " ".join(map(str, genome))
 
     def from_text(self, text: str) -> Digits:
-        """The inverse of `to_text`."""
-        return tuple(map(int, text.split()))
+        """The inverse of `to_text`. Raises ValueError for what is no genome of this space."""
+        genome = tuple(map(int, text.split()))
+        if len(genome) != len(self.options) or not all(
+            0 <= choice < count for choice, count in zip(genome, self.options, strict=True)
+        ):
+            raise ValueError(f"genome {text[:80]!r}, expected one choice each of {self.options}")
+        return genome
 
     def features(self, genome: Digits) -> NDArray[np.float64]:
         """One-hot."""

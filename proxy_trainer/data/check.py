@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,9 +45,13 @@ class SplitFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataReport:
-    """Facts of every split that is not empty, at one resolution, and the pictures that are left out."""
+    """Facts of every split that is not empty, at one resolution, and the pictures that are left out.
+
+    `twins` are the names of pictures that are byte for byte those of an earlier split too.
+    """
 
     resolution: int
+    twins: tuple[str, ...]
     splits: tuple[SplitFacts, ...]
     bad: tuple[BadImage, ...]
 
@@ -63,9 +68,22 @@ def data_report(config: DataConfig, splits: Splits, resolution: int, cache_dir: 
     bad = {fault.file_name: fault for _, images in opened for fault in images.bad}
     return DataReport(
         resolution=resolution,
+        twins=tuple(_twins([images for _, images in opened])),
         splits=tuple(split_facts(split, images) for split, images in opened),
         bad=tuple(bad[name] for name in sorted(bad)),
     )
+
+
+def _twins(splits: Sequence[ImageSet]) -> Iterator[str]:
+    seen: set[bytes] = set()
+    for images in splits:
+        digests = [each.tobytes() for each in images.digests]
+        yield from (
+            name
+            for name, digest in zip(images.annotations.file_names, digests, strict=True)
+            if digest in seen
+        )
+        seen.update(digests)
 
 
 def split_facts(split: Split, images: ImageSet) -> SplitFacts:

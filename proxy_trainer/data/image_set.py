@@ -47,8 +47,8 @@ class ImageSet:
     cache pixels per original pixel down and across, which differ where contents were rounded. `boxes`
     (float32 [n, 4] per image, (y1, x1, y2, x2)) and `labels` (int32 [n]) are what to find; `crowds`
     (float32 [m, 4]) are regions that hold many objects, not to be trained on. All in cache pixels, clipped
-    to the picture. `annotations` has the same images in original pixels. `content_hash` covers picture
-    files, boxes and classes, not the resolution.
+    to the picture. `annotations` has the same images in original pixels, `digests` [N, 16] a hash of each
+    file. `content_hash` covers picture files, boxes and classes, not the resolution.
     """
 
     pixels: Pixels
@@ -58,6 +58,7 @@ class ImageSet:
     labels: tuple[NDArray[np.int32], ...]
     crowds: tuple[NDArray[np.float32], ...]
     annotations: Annotations
+    digests: NDArray[np.uint8]
     content_hash: str
     bad: tuple[BadImage, ...] = ()
 
@@ -183,6 +184,7 @@ def _image_set(chosen: Annotations, cache: PixelCache, rows: NDArray[np.int64], 
         labels=tuple(labels[~crowds] for _, labels, crowds in parts),
         crowds=tuple(boxes[crowds] for boxes, _, crowds in parts),
         annotations=annotations,
+        digests=cache.digests[rows],
         content_hash=_content_hash(annotations, cache.digests[rows]),
         bad=cache.bad,
     )

@@ -22,8 +22,13 @@ _EXIF_ORIENTATION: Final = 274
 _16_BIT: Final = ("PNG", "PPM")
 """Formats of 16 bits at most, which Pillow may hold in 32."""
 
-_TURNED: Final = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
+_TURNED: Final = {
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""EXIF orientations that swap width and height, and what leads back from the picture as viewers show it."""
 
 
 class BadPicture(ValueError):
@@ -69,8 +74,9 @@ def decode(data: bytes, size: tuple[int, int], resolution: int) -> NDArray[np.ui
 
 
 def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArray[np.uint8]:
-    turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
-    stored = (image.height, image.width)
+    back = _TURNED.get(image.getexif().get(_EXIF_ORIENTATION, 0))
+    turned, shown = back is not None, image.format == "TIFF"  # which Pillow turns by itself as it loads it
+    stored = (image.width, image.height) if turned and shown else (image.height, image.width)
     as_stored = turned and stored == size and stored[0] != stored[1]
     if size != stored and not (turned and size == stored[::-1]):
         raise BadPicture(
@@ -78,7 +84,12 @@ def _square(image: Image.Image, size: tuple[int, int], resolution: int) -> NDArr
         )
     # JPEG decoders can halve while decoding; twice the target keeps the final resize well sampled.
     image.draft(image.mode, (2 * resolution, 2 * resolution))
-    rgb = _rgb(image if as_stored else ImageOps.exif_transpose(image), image.format)
+    form = image.format
+    if as_stored:
+        image = image.transpose(back) if back is not None and shown else image
+    else:
+        image = ImageOps.exif_transpose(image)
+    rgb = _rgb(image, form)
     height, width = fitted(*size, resolution)
     canvas = np.zeros((resolution, resolution, 3), np.uint8)
     canvas[:height, :width] = np.asarray(

@@ -156,6 +156,13 @@ TEXTS: dict[str, tuple[str | bytes, list[str]]] = {
     "a control character": ("name: a\x07b", ["config.yaml", "special characters"]),
     "too deep": ("a: " + "[" * 5000, ["config.yaml", "nested too deeply"]),
     "too large": ("#" * 1_000_001, ["config.yaml", "larger than"]),
+    "a tag that its text doesn't fit": ("seed: !!int", ["config.yaml:1", "'' can't be read as int"]),
+    "a key with such a tag": ("!!bool maybe: 1", ["config.yaml:1", "'maybe' can't be read as bool"]),
+    "a moment that is none": ("seed: !!timestamp soon", ["config.yaml:1", "timestamp"]),
+    "a level twice": (
+        "name: a\nspace: {preset: spinenet-49, intermediates: {3: 1, '03': 4}}",
+        ["config.yaml:2", "'03' is no key, write 3"],
+    ),
     "infinity": ("seed: .inf", ["config.yaml:1", "finite"]),
     "empty": ("", ["missing"]),
 }

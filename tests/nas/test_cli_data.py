@@ -49,6 +49,32 @@ def test_a_rendered_set_passes_the_check(nas: Nas, recipe: Path, tmp_path: Path)
     assert "contact sheet" in checked.err
 
 
+def test_the_levels_are_those_of_the_configs_space(
+    nas: Nas, recipe: Path, written: Written, tmp_path: Path
+) -> None:
+    nas("data", "render", tmp_path / "set", "--recipe", recipe)
+    space = {"stem": [{"level": 2}, {"level": 2}], "intermediates": {"3": 1}, "outputs": [3, 4]}
+    small = written({"evaluator": PROXY, "space": space})
+    facts = json.loads(nas("data", "check", tmp_path / "set", "--recipe", small, "--json").out)
+    assert [row["level"] for row in facts["levels"]] == [3, 4]
+    assert sum(row["boxes"] for row in facts["levels"]) == facts["boxes"]
+
+
+def test_pictures_that_are_in_two_splits_are_named(nas: Nas, recipe: Path, tmp_path: Path) -> None:
+    nas("data", "render", tmp_path / "set", "--recipe", recipe)
+    command = ("data", "check", tmp_path / "set", "--recipe", recipe)
+    assert json.loads(nas(*command, "--json").out)["twins"] == []
+    notes = json.loads((tmp_path / "set" / "instances_train.json").read_text())
+    first, *others = [tmp_path / "set" / "images" / each["file_name"] for each in notes["images"]]
+    for other in others:
+        other.write_bytes(first.read_bytes())
+
+    facts = json.loads(nas(*command, "--json").out)
+
+    assert len(facts["twins"]) == 10, "those of the reward and the confirm split"
+    assert "10 pictures are in two splits under two names" in nas(*command).out
+
+
 def test_people_read_the_same_and_are_warned_of_starved_levels(
     nas: Nas, recipe: Path, tmp_path: Path
 ) -> None:

@@ -311,6 +311,38 @@ def test_who_was_overtaken_while_copying_switches_nothing(
     assert (home / "small" / "database.url").read_text().strip() == campaign
 
 
+def test_rewards_that_were_computed_while_it_was_copied_come_along(
+    campaign: str, nas: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from results_db import copying
+
+    copy = copying.copy
+
+    def slowly(*words: Any) -> Any:
+        done = copy(*words)
+        assert nas("rescore", "small", "--reward", "AP50", "--as", "late").code == 0
+        return done
+
+    monkeypatch.setattr(copying, "copy", slowly)
+    assert nas("db", "copy", "small", f"sqlite:///{tmp_path}/x.sqlite", "--switch").code == 0
+    assert nas("top", "small", "--rewards", "late").code == 0, campaign
+
+
+def test_rewards_that_are_computed_while_it_is_switched_are_asked_for_again(
+    campaign: str, nas: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescore = Store.rescore
+
+    def slowly(store: Store, *words: Any) -> None:
+        rescore(store, *words)
+        monkeypatch.setattr(Store, "rescore", rescore)
+        assert nas("db", "copy", "small", f"sqlite:///{tmp_path}/x.sqlite", "--switch").code == 0
+
+    monkeypatch.setattr(Store, "rescore", slowly)
+    ended = nas("rescore", "small", "--reward", "AP50", "--as", "late")
+    assert (ended.code, "rescore it once more" in ended.err) == (2, True), (ended, campaign)
+
+
 def test_a_campaign_goes_on_while_its_proposals_are_asked_for_again(
     campaign: str, nas: Nas, monkeypatch: pytest.MonkeyPatch
 ) -> None:

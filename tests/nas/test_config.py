@@ -161,6 +161,13 @@ def test_relative_paths_count_from_the_config(written: Written) -> None:
     assert evaluator.data.val == Path("/abs/val.json")
 
 
+def test_a_width_that_leaves_mobile_networks_no_channel(words: Words) -> None:
+    thin = {"evaluator": {"kind": "proxy", "recipe": {"width": 0.12, "alpha": 1.0}}}
+    from_json(words | thin | {"space": "spinenet-49"})
+    with pytest.raises(ValueError, match=r"width=0\.12 leaves the stem of mobile networks no channel"):
+        from_json(words | thin | {"space": "spinenet-mobile-49"})
+
+
 def test_a_preset_with_changes(words: Words) -> None:
     space = {"preset": "spinenet-49", "offsets": [0], "kinds": ["bottleneck"], "window": "all"}
 

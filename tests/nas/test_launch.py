@@ -105,6 +105,43 @@ def test_a_worker_with_other_data_trains_nothing(
         assert drive.store.trials("real") == ()
 
 
+@pytest.mark.parametrize("arm", [prepare_control, lambda root, name: prepare_finalists(root, name, None)])
+def test_what_belongs_to_a_campaign_is_never_made_with_other_data(
+    tmp_path: Path, directory: Path, config: CampaignConfig, arm: Callable[[Path, str], CampaignConfig]
+) -> None:
+    """The pictures that finalists are judged by may have had part in the rewards that they were chosen by."""
+    root = tmp_path / "root"
+    create(config, root)
+    with driving(*find(root, "real")) as drive:
+        given = drive.campaign.propose()
+        assert isinstance(given, Assignment)
+        drive.campaign.record(given.number, 1, Measurement(step=1, metrics={"AP": 0.5}))
+    _first_box_moved(directory)
+
+    with pytest.raises(DataChanged, match="'real'"):
+        arm(root, "real")
+
+    assert [path.name for path in root.iterdir() if not path.name.startswith(".")] == ["real"]
+
+
+def test_it_is_said_which_pictures_are_others(
+    tmp_path: Path, directory: Path, config: CampaignConfig
+) -> None:
+    words = config.to_json()
+    words["evaluator"]["data"]["val"] = str(directory / "instances_val.json")
+    words["evaluator"]["data"]["val_images"] = str(directory / "images")
+    root = tmp_path / "root"
+    _begun(root, from_json(words))
+    file = directory / "instances_val.json"
+    notes = json.loads(file.read_text())
+    notes["images"][0]["id"] = 999
+    notes["annotations"] = []
+    file.write_text(json.dumps(notes))
+
+    with pytest.raises(DataChanged, match="confirm or validation pictures"), driving(*find(root, "real")):
+        pass
+
+
 def _elsewhere(config: CampaignConfig, directory: Path) -> CampaignConfig:
     words = config.to_json()
     words["evaluator"]["data"] |= {
@@ -196,6 +233,8 @@ def test_a_start_that_was_cut_off_is_taken_over(tmp_path: Path, written: Written
     root = tmp_path / "root"
     # What a crash leaves between the database's COMMIT and the folder's last name.
     shutil.rmtree(create(config, root).path)
+    with pytest.raises(CampaignExists):  # what is no part of the hash must not be lost either
+        create(dataclasses.replace(config, control=True), root)
 
     folder = create(config, root)
 
@@ -223,6 +262,19 @@ def test_checkpoints_stay_while_their_trial_may_go_on(tmp_path: Path, config: Ca
         drive.campaign.record(2, 1, TrialFailed(FailureKind.DIVERGED, "nan"))
         tidy_checkpoints(drive)
         assert [file.name for file in folder.glob("*.npz")] == ["00001.npz"]
+
+
+def test_a_folder_whose_name_means_something_in_urls(tmp_path: Path, written: Written) -> None:
+    root = tmp_path / "feature%2Fx %41"
+    config = load(written())
+    place = create(config, root)
+    assert (place.path / "campaign.sqlite").is_file()
+    with driving(*find(root, "small")) as drive:
+        assert isinstance(drive.campaign.propose(), Assignment)
+    (root / "config.yaml").write_text(written({"database": "sqlite:///own%25.sqlite"}).read_text())
+    elsewhere = dataclasses.replace(load(root / "config.yaml"), name="other")
+    create(elsewhere, root)
+    assert (root / "own%.sqlite").is_file()
 
 
 def test_a_relative_sqlite_file_counts_from_the_config(written: Written) -> None:

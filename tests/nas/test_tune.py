@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
+from ray.tune.search import Searcher
 
 from controller.config import build
+from controller.protocol import NothingLeft, Outcome, Pending, Proposal
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from nas.integrations.tune import ControllerSearcher
 from search_space.catalog import SPACES
@@ -44,6 +48,51 @@ def _searcher() -> ControllerSearcher[Genome]:
     return ControllerSearcher(
         build(RegularizedEvolutionConfig(population=3, tournament=2), space), space, seed=5
     )
+
+
+class Told:
+    """A controller that draws the first genomes and writes down what it is told, until nothing is left."""
+
+    def __init__(self) -> None:
+        self.told: list[Outcome[Genome]] = []
+
+    def ask(self, rng: np.random.Generator, pending: Sequence[Pending[Genome]]) -> Proposal[Genome]:
+        if len(pending) + len(self.told) == 3:
+            raise NothingLeft("three are enough")
+        return Proposal(SPACES["spinenet-49"].sample(rng))
+
+    def tell(self, outcome: Outcome[Genome]) -> None:
+        self.told.append(outcome)
+
+
+def test_who_was_stopped_early_is_told_apart(tmp_path: Path) -> None:
+    for told in (Told(), again := Told()):
+        searcher = ControllerSearcher(told, SPACES["spinenet-49"], seed=5)
+        if told is again:
+            searcher.restore(str(tmp_path / "state.json"))
+            break
+        for name in "abc":
+            searcher.suggest(name)
+        searcher.on_trial_complete("a", {"AP": 0.3, "step": 50, "measured": False, "done": True})
+        searcher.on_trial_complete("b", {"AP": 0.4, "step": 250, "measured": True, "done": True})
+        searcher.on_trial_complete("c", {"AP": 0.5, "done": True})  # of somebody's own trainable
+        searcher.save(str(tmp_path / "state.json"))
+        assert [(each.result, each.fidelity) for each in told.told] == [
+            ((0.3,), 50),
+            ((0.4,), None),
+            ((0.5,), None),
+        ]
+        first = told.told
+    assert again.told == first
+
+
+def test_where_nothing_is_left_what_runs_is_waited_for() -> None:
+    searcher = ControllerSearcher(Told(), SPACES["spinenet-49"], seed=5)
+    assert all(isinstance(searcher.suggest(name), dict) for name in "abc")
+    assert searcher.suggest("d") is None
+    for name in "abc":
+        searcher.on_trial_complete(name, {"AP": 0.5})
+    assert searcher.suggest("d") == Searcher.FINISHED
 
 
 def test_a_restored_searcher_goes_on_like_the_one_that_was_saved(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from nas import folder
+from nas.proxy_study import run
 from nas.proxy_study.config import REFERENCE, load
 from nas.proxy_study.genomes import features, spread
 from nas.proxy_study.report import ArmTable, print_study, study_facts
@@ -71,6 +73,17 @@ def test_arms_are_trained_one_by_one(nas: Nas, tmp_path: Path) -> None:
     assert nas("proxy", "study", study, "--report").code == 0
     wrong = nas("proxy", "study", study, "--arm", "shrt")
     assert (wrong.code, "no arm 'shrt'; there are reference, short" in wrong.err) == (2, True), wrong.err
+
+
+def test_arms_of_other_pictures_are_not_compared(
+    nas: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = written(tmp_path / "study.yaml")
+    assert nas("proxy", "study", study).code == 0
+    known = run._data(load(study), "short", folder.root(None))
+    monkeypatch.setattr(run, "_data", lambda _, name, __: (known[0], name))  # by one config, two hashes
+    refused = nas("proxy", "study", study, "--report")
+    assert (refused.code, "short was trained on other pictures than the reference" in refused.err) == (2, True)
 
 
 def test_a_report_is_of_all_arms(nas: Nas, tmp_path: Path) -> None:

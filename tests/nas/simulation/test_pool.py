@@ -20,6 +20,7 @@ from nas.launch import create, driving, run
 from nas.simulation.config import CampaignTaskConfig, SimulationConfig
 from nas.simulation.pool import NEAREST, pool
 from nas.simulation.run import course, courses, task_of
+from search_space.catalog import space_by_name
 from search_space.features import features
 from search_space.fingerprint import fingerprint
 from search_space.genome import Genome
@@ -63,6 +64,8 @@ def test_it_answers_what_was_measured_and_moves_to_near_ones(tmp_path: Path) -> 
         nearest = sorted(far, key=far.__getitem__)[1 : NEAREST + 1]
         assert found.space.mutate(genome, rng).to_text() in nearest
     assert seen == set(rewards)
+    with pytest.raises(ValueError, match="was not measured by the campaign"):
+        found.space.from_text(space_by_name("spinenet-49").sample(rng).to_text())
 
 
 def test_policies_search_it_by_one_decision(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ def test_a_campaigns_root_counts_from_the_config(tmp_path: Path) -> None:
         ("seeds: 6", "seeds: 0", "seeds=0, expected at least 1"),
         ("failures: 0.1", "failures: 1.5", "expected shares from 0 to below 1"),
         ("kind: random_search", "kind: magic", "kind"),
+        ("family: network", f"family: network, bias: 1{'0' * 400}", "nor infinite"),
     ],
 )
 def test_bad_configs_get_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:

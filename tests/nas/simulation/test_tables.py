@@ -69,6 +69,12 @@ def test_choices_are_one_hot_and_move_by_one() -> None:
         assert space.from_text(space.to_text(genome)) == genome
 
 
+@pytest.mark.parametrize("text", ["0 0", "0 0 0 0", "2 0 0", "0 0 -1", "a b c", ""])
+def test_texts_that_are_no_genome(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected one choice each of \(2, 3, 4\)|invalid literal"):
+        ChoiceSpace((2, 3, 4)).from_text(text)
+
+
 def test_a_choice_without_another_option_never_moves() -> None:
     space = ChoiceSpace((1, 3, 1))
     rng = np.random.default_rng(0)

@@ -72,8 +72,9 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
     assert not pixels[40:].any()
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])  # Pillow turns a TIFF by itself
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_drawn_on_what_viewers_show(orientation: int) -> None:
+def test_boxes_drawn_on_what_viewers_show(orientation: int, form: str) -> None:
     """The file stores the picture turned; viewers (and annotators) see the marker where it belongs."""
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,15 +88,16 @@ def test_boxes_drawn_on_what_viewers_show(orientation: int) -> None:
     exif = Image.Exif()
     exif[274] = orientation
     turned = marked() if orientation == 1 else marked().transpose(undo[orientation])
-    pixels = decode(stored(turned, exif=exif), (40, 60), 60)
+    pixels = decode(stored(turned, form, exif=exif), (40, 60), 60)
     assert square_of(pixels) == [20, 5, 30, 15]
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_boxes_drawn_on_the_stored_pixels_when_the_sizes_say_so(orientation: int) -> None:
+def test_boxes_drawn_on_the_stored_pixels_when_the_sizes_say_so(orientation: int, form: str) -> None:
     exif = Image.Exif()
     exif[274] = orientation
-    pixels = decode(stored(marked(), exif=exif), (40, 60), 60)
+    pixels = decode(stored(marked(), form, exif=exif), (40, 60), 60)
     assert square_of(pixels) == [20, 5, 30, 15]
 
 
