@@ -62,7 +62,9 @@ class ControllerSearcher(Searcher, Generic[G]):
         try:
             proposal = self._controller.ask(np.random.default_rng([self._seed, self._number + 1]), pending)
         except NothingLeft:
-            return None if pending else Searcher.FINISHED
+            if pending:
+                return None
+            return Searcher.FINISHED  # type: ignore[return-value]  # Tune's word for it, and no dict
         if proposal is None:
             return None
         self._number += 1

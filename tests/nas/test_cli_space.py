@@ -109,8 +109,8 @@ def test_a_spec_has_the_heads_of_its_network(nas: Nas, tmp_path: Path) -> None:
             found = json.loads(nas("cost", file, "--json").out)
             assert {**found, "name": name} == wanted
         # Nor does one that was written by hand, with a scaling of its own, have to say for which images.
-        bare = {"scaling": dataclasses.replace(whole.scaling, width=0.8), "head": None, "expected": None}
-        write_spec(dataclasses.replace(whole, **bare), file)
+        scaling = dataclasses.replace(whole.scaling, width=0.8)
+        write_spec(dataclasses.replace(whole, scaling=scaling, head=None, expected=None), file)
         found = json.loads(nas("cost", file, "--json").out)
         like = "spinenet-mobile-49" if whole.genome.mobile else "spinenet-49"
         known = json.loads(nas("cost", like, "--json").out)
