@@ -1,6 +1,6 @@
 """Announced before it was run: does the default controller find better networks than random search?
 
-    python -m experiments.search_gain [--root DIR]    about 3 hours on 2 cores; goes on where it was stopped
+    python -m experiments.search_gain [--root DIR]    about 2 hours on 2 cores; goes on where it was stopped
     python -m experiments.search_gain --report
 
 On the shipped proxy and the embedded set (configs/proxy.yaml): `PAIRS` pairs of campaigns with equal seeds,
@@ -13,7 +13,8 @@ differences with its 95 % interval (Student's), and every pair; beside it, for c
 difference of the means of all finalists. The number of pairs is fixed. Nothing of it is used to tune a
 controller. (100 trials were announced first; it became 60 for want of hours, before any had run. With 60, of
 which the first 20 are random, guided evolution screens its children from the 41st on at the earliest, and
-measures a few contenders again: on other campaigns 11 to 16 and 4 to 8. `screened` and `again` say how many.)
+measures a few contenders again: on other campaigns 11 to 16 and 4 to 8. `screened` and `again` say how many.
+Run at commit c6797f1: 0 to 7 were screened, 9 measured again. docs/controllers.md has what came of it.)
 Databases stay in DIR; writes experiments/results/search_gain.json.
 """
 
@@ -93,6 +94,21 @@ def notes(root: Path, repetition: int) -> dict[str, int]:
     return {word: sum(word in note for note in found) for word in ("screened", "again")}
 
 
+def afterwards(root: Path, arm: str, repetition: int) -> dict[str, float]:
+    """Of a campaign's own rewards, looked at once all was over: the best, and the median of trials 31 to 51.
+
+    Between those that begin the default and those that measure contenders again.
+    """
+    name = campaign(arm, repetition).name
+    with Store.read(folders.find(root, name).database) as store:
+        rewards = {t.number: t.reward for t in store.trials(name) if t.reward is not None}
+        again = {t.number for t in store.trials(name) if "again" in t.note}
+    return {
+        "best": max(reward for number, reward in rewards.items() if number not in again),
+        "median of 31 to 51": float(np.median([rewards[n] for n in range(31, 52) if n in rewards])),
+    }
+
+
 def report(root: Path) -> dict[str, Any]:
     """Of all pairs that are complete."""
     winners, means = [], []
@@ -108,6 +124,9 @@ def report(root: Path) -> dict[str, Any]:
         "pairs": winners,
         **difference(winners),
         "all finalists": {"pairs": means, **difference(means)},
+        "afterwards": [
+            {arm: afterwards(root, arm, repetition) for arm in ARMS} for repetition in range(len(winners))
+        ],
     }
 
 

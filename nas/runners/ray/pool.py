@@ -21,8 +21,8 @@ from nas.campaign import Campaign, Done
 from nas.runners.options import RayOptions
 from nas.runners.ray.actor import Actor
 from nas.runners.ray.cluster import Cluster, bounded, in_a_line
-from nas.runners.ray.slot import Phase, Slot
-from nas.runners.worker import Place, RunnerError
+from nas.runners.ray.slot import Phase, Slot, place_of
+from nas.runners.worker import RunnerError
 from proxy_trainer.protocol import Evaluator, TrialFailed
 from search_space.trial import Assignment, FailureKind, Measurement, Progress
 
@@ -120,7 +120,7 @@ class Pool:
     def _hire(self, slot: Slot) -> None:
         slot.actor = self._actor_class.options(
             num_cpus=self._options.cpus_per_worker, num_gpus=self._options.gpus_per_worker, max_restarts=0
-        ).remote(_place(slot.index, self._options.cpus_per_worker, self._log))
+        ).remote(place_of(slot.index, self._options.cpus_per_worker, self._log))
         # Where Ray is ours there is room. Elsewhere it may have to be made first, which takes its time.
         patience = math.inf if self._cluster.grows else self._options.start_seconds
         slot.phase, slot.until = Phase.PLACING, time.monotonic() + patience
@@ -294,12 +294,3 @@ class Pool:
         """Whether there is something from it that is to be taken in first."""
         awaited = [answer for answer, each in self._awaited.items() if each is slot]
         return bool(awaited and ray.wait(awaited, num_returns=1, timeout=0)[0])
-
-
-def _place(index: int, cpus: int, log: Path | None) -> Place:
-    """On a cluster Ray places workers and nobody pins them: it doesn't say which cores are free."""
-    if os.environ.get("RAY_ADDRESS"):
-        return Place(threads=cpus)
-    cores = sorted(os.sched_getaffinity(0))
-    mine = frozenset(cores[(index * cpus + offset) % len(cores)] for offset in range(cpus))
-    return Place(cores=mine, threads=cpus, log=log)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
+from nas.runners.worker import Place
 from search_space.trial import Assignment
 
 
@@ -38,3 +41,14 @@ class Slot:
     until: float = 0.0
     heard: float = 0.0
     vain: int = 0
+
+
+def place_of(index: int, cpus: int, log: Path | None) -> Place:
+    """What the worker of a slot may use. On a cluster Ray places workers and nobody pins them: it doesn't say
+    which cores are free.
+    """
+    if os.environ.get("RAY_ADDRESS"):
+        return Place(threads=cpus)
+    cores = sorted(os.sched_getaffinity(0))
+    mine = frozenset(cores[(index * cpus + offset) % len(cores)] for offset in range(cpus))
+    return Place(cores=mine, threads=cpus, log=log)
