@@ -64,6 +64,15 @@ def _begun(root: Path, config: CampaignConfig) -> None:
         assert isinstance(drive.campaign.propose(), Assignment)
 
 
+def _with_a_result(root: Path, config: CampaignConfig) -> None:
+    """A campaign whose first trial has finished."""
+    create(config, root)
+    with driving(*find(root, config.name)) as drive:
+        given = drive.campaign.propose()
+        assert isinstance(given, Assignment)
+        drive.campaign.record(given.number, given.attempt, Measurement(step=1, metrics={"AP": 0.5}))
+
+
 def _first_box_moved(directory: Path) -> None:
     file = directory / "instances_train.json"
     notes: dict[str, Any] = json.loads(file.read_text())
@@ -111,11 +120,7 @@ def test_what_belongs_to_a_campaign_is_never_made_with_other_data(
 ) -> None:
     """The pictures that finalists are judged by may have had part in the rewards that they were chosen by."""
     root = tmp_path / "root"
-    create(config, root)
-    with driving(*find(root, "real")) as drive:
-        given = drive.campaign.propose()
-        assert isinstance(given, Assignment)
-        drive.campaign.record(given.number, 1, Measurement(step=1, metrics={"AP": 0.5}))
+    _with_a_result(root, config)
     _first_box_moved(directory)
 
     with pytest.raises(DataChanged, match="'real'"):
@@ -204,11 +209,7 @@ def test_what_belongs_to_a_campaign_goes_on_where_its_data_were_moved(
     tmp_path: Path, directory: Path, config: CampaignConfig, arm: Callable[[Path, str], CampaignConfig]
 ) -> None:
     root = tmp_path / "root"
-    create(config, root)
-    with driving(*find(root, "real")) as drive:
-        given = drive.campaign.propose()
-        assert isinstance(given, Assignment)
-        drive.campaign.record(given.number, given.attempt, Measurement(step=1, metrics={"AP": 0.5}))
+    _with_a_result(root, config)
     arm(root, "real")
     moved = _elsewhere(config, directory.rename(tmp_path / "moved"))
     assert follow_data(root, "real", moved)
