@@ -31,10 +31,11 @@ import psutil
 import yaml
 
 from benchmarks.record import write
-from nas import audit, facts, launch
+from nas import audit, folder, launch
 from nas.cli_words import uncollected
 from nas.controllers import controller_of
 from nas.runners.ray.cluster import WORKING_NICENESS, give_way
+from nas.status_facts import status
 from results_db.records import ENDED
 from results_db.store import Store
 
@@ -86,8 +87,8 @@ def config(trials: int, workers: int, seconds: float) -> dict[str, Any]:
 
 def main(trials: int, workers: int, seconds: float) -> None:
     """Run it, look at it, lose nodes meanwhile, and write down what was seen."""
-    with tempfile.TemporaryDirectory(prefix="nas-scale-") as folder:
-        run(Path(folder), trials, workers, seconds)
+    with tempfile.TemporaryDirectory(prefix="nas-scale-") as path:
+        run(Path(path), trials, workers, seconds)
 
 
 def run(root: Path, trials: int, workers: int, seconds: float) -> None:
@@ -186,12 +187,12 @@ def asked(root: Path) -> dict[str, float]:
     """Seconds that `nas status` takes; nothing before there is a campaign."""
     if not (root / NAME / "campaign.sqlite").exists():
         return {}
-    place, known = launch.find(root, NAME)
+    place = folder.find(root, NAME)
     with Store.read(place.database) as store:
         store.counts(NAME)  # to be open is no part of the query
         with uncollected():  # as the command itself
             began = time.monotonic()
-            facts.status(store, place, known)
+            status(store, place)
             query = time.monotonic() - began
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     command = [sys.executable, "-c", "from nas.cli import main; main()", "status", NAME, "--root", str(root)]

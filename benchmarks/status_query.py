@@ -29,13 +29,13 @@ import numpy as np
 from sqlalchemy import func, insert, select, text, update
 
 from benchmarks.record import write
-from nas import facts
 from nas.budget import Budget
 from nas.cli_words import uncollected
 from nas.config import CampaignConfig
 from nas.launch import create
 from nas.runners.options import SerialOptions
 from nas.space_config import SpaceConfig
+from nas.status_facts import status
 from proxy_trainer.synthetic import SyntheticConfig
 from results_db.records import TrialStatus
 from results_db.store import Store
@@ -129,7 +129,7 @@ def measured(url: str | None, root: Path, trials: int, progress: int) -> dict[st
         with store._database.transaction() as session:
             metrics = session.scalar(select(func.count()).select_from(MetricRow))
         with uncollected():  # as the command itself
-            query = timed(lambda: facts.status(store, folder, config))
+            query = timed(lambda: status(store, folder))
     subprocess.run(command, check=True, capture_output=True, env=caching)  # compiles what is imported
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     whole = timed(lambda: subprocess.run(command, check=True, capture_output=True, env=caching))

@@ -105,13 +105,13 @@ def resume(name: Name, root: Root = None) -> None:
 def status(name: Name, as_json: AsJson = False, root: Root = None) -> None:
     """Where a campaign stands."""
     with uncollected():
-        from nas import facts, folder, launch
+        from nas import folder, status_facts
         from nas.report import print_status
         from results_db.store import Store
 
-        place, config = launch.find(folder.root(root), name)
+        place = folder.find(folder.root(root), name)
         with Store.read(place.database) as store:
-            found = facts.status(store, place, config)
+            found = status_facts.status(store, place)
         if as_json:
             print_json(found)
         else:

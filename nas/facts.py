@@ -1,108 +1,21 @@
-"""What is known of a stored campaign, as JSON-ready facts: what status, top and show print."""
+"""What is known of a stored campaign, as JSON-ready facts: what top and show print."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from controller.dominance import first_front
 from nas import ranking
-from nas.budget import Account, Use, spent, uses
 from nas.config import CampaignConfig
-from nas.folder import CampaignFolder
 from nas.objectives import values
-from results_db.fence import Holder, lives
-from results_db.records import (
-    ENDED,
-    AttemptCounts,
-    AttemptRecord,
-    FenceRecord,
-    MetricRecord,
-    TrialRecord,
-    TrialStatus,
-)
-from results_db.store import LEASE_SECONDS, Store
+from nas.status_facts import brief, iso
+from results_db.records import AttemptRecord, MetricRecord
+from results_db.store import Store
 from search_space.genome import Genome
-
-RECENT: Final = 50
-"""Over how many of the latest outcomes the pace is taken."""
-
-
-def status(store: Store, folder: CampaignFolder, config: CampaignConfig) -> dict[str, Any]:
-    """Where a campaign stands, whoever runs it."""
-    found = store.summary(config.name, RECENT)
-    record, counts = found.campaign, found.counts
-    failures = {kind.value: count for kind, count in sorted(found.failures.items())}
-    driver = who_drives(found.fence)
-    pace = _pace(found.recent)
-    done = sum(counts[state] for state in ENDED)
-    left = config.budget.trials - done
-    limits = config.rules.limits
-    used, full = _spending(store, config, driver) if limits else ((), False)
-    forecast = _forecast(used, done, left, pace) if left > 0 and not full else None
-    trials_last = left / pace * 3600 if pace else None
-    return {
-        "name": config.name,
-        "state": "finished" if left <= 0 else "running" if driver else "budget spent" if full else "stopped",
-        "budget": config.budget.trials,
-        "counts": {state.value: counts.get(state, 0) for state in TrialStatus},
-        "failures": failures,
-        "retried": found.attempts.total - sum(counts.values()),
-        "attempts": _attempts(found.attempts, failures),
-        "best": _brief(found.best) if found.best else None,
-        "rewards": list(found.rewards),
-        "trials_per_hour": pace,
-        "seconds_left": (forecast["seconds_left"] if forecast else trials_last)
-        if driver and left > 0
-        else None,
-        "limits": [
-            {"limit": use.word, "used": use.used, "most": use.most, "seconds_left": use.seconds_left}
-            for use in used
-        ],
-        "forecast": forecast,
-        "driver": driver,
-        "created": record.created.isoformat(),
-        "last_outcome": _iso(found.recent[-1][1]) if found.recent else None,
-        "seed": config.seed,
-        "space": config.space.build().name,
-        "controller": config.controller.kind,
-        "evaluator": config.evaluator.kind,
-        "config_hash": record.config_hash,
-        "code_version": record.code_version,
-        "folder": str(folder.path),
-    }
-
-
-def _spending(store: Store, config: CampaignConfig, alive: object) -> tuple[tuple[Use, ...], bool]:
-    """How much of each hard limit is used, and whether none has room for another trial."""
-    limits, moment = config.rules.limits, datetime.now(UTC)
-    account = Account(limits, intervals(store, config.name, moment if alive else None))
-    finished, took = store.durations(config.name)
-    account.finished(took, finished)
-    return uses(limits, account.spent(moment)), not account.has_room(moment)
-
-
-def intervals(store: Store, name: str, moment: datetime | None) -> list[tuple[datetime, datetime]]:
-    """From when to when attempts took; those under way until this moment, None: their driver is dead.
-
-    Then nobody knows how long they ran after its last sign of life.
-    """
-    until = moment or store.fence(name).beat or datetime.min.replace(tzinfo=UTC)
-    return [(began, max(began, ended or until)) for began, ended in store.intervals(name)]
-
-
-def _forecast(used: Sequence[Use], done: int, left: int, pace: float | None) -> dict[str, Any] | None:
-    """What ends the campaign, in how many seconds of running, after how many trials; None while unknown."""
-    lasts = {use.word: use.seconds_left for use in used if use.seconds_left is not None}
-    if not pace or not lasts:
-        return None
-    lasts["trials"] = left / pace * 3600
-    first = min(lasts, key=lasts.__getitem__)
-    return {"limit": first, "seconds_left": lasts[first], "trials": done + int(lasts[first] * pace / 3600)}
 
 
 def top(store: Store, name: str, limit: int, label: str | None = None) -> list[dict[str, Any]]:
@@ -113,11 +26,11 @@ def top(store: Store, name: str, limit: int, label: str | None = None) -> list[d
     """
     if label is None:
         rows = [
-            {**_brief(each.trial), "rewards": list(each.rewards), "mean": each.mean, "surely": each.surely}
+            {**brief(each.trial), "rewards": list(each.rewards), "mean": each.mean, "surely": each.surely}
             for each in ranking.best(store, name, limit)
         ]
     else:
-        rows = [{**_brief(trial), "reward": reward} for trial, reward in store.rescored(name, label, limit)]
+        rows = [{**brief(trial), "reward": reward} for trial, reward in store.rescored(name, label, limit)]
     return [
         {"rank": rank, **row, "metrics": final_metrics(store.metrics(name, row["number"]))}
         for rank, row in enumerate(rows, start=1)
@@ -148,7 +61,7 @@ def front(store: Store, config: CampaignConfig) -> list[dict[str, Any]]:
     rows: list[int] = first_front(np.array(points, float)).tolist() if points else []
     return [
         {
-            **_brief(finished[row]),
+            **brief(finished[row]),
             "objectives": {
                 each.metric: metrics[finished[row].number][each.metric] for each in config.objectives
             },
@@ -162,7 +75,7 @@ def trial(store: Store, name: str, number: int) -> dict[str, Any]:
     record = store.trial(name, number)
     metrics = store.metrics(name, number)
     return {
-        **_brief(record),
+        **brief(record),
         "status": record.status.value,
         "seed": record.seed,
         "fingerprint": record.fingerprint,
@@ -170,7 +83,7 @@ def trial(store: Store, name: str, number: int) -> dict[str, Any]:
         "told": record.told,
         "finish_order": record.finish_order,
         "proposed": record.proposed.isoformat(),
-        "ended": _iso(record.ended),
+        "ended": iso(record.ended),
         "failure": {"kind": record.failure.kind.value, "message": record.failure.message}
         if record.failure
         else None,
@@ -210,33 +123,8 @@ def _progress(metrics: Sequence[MetricRecord]) -> list[dict[str, Any]]:
     ]
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
-
-
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def who_drives(fence: FenceRecord) -> dict[str, Any] | None:
-    """Who drives the campaign: a living process of this host, or one out of sight that gave a sign lately."""
-    if fence.pid is None:
-        return None
-    me = Holder.me()
-    here = (fence.host, fence.boot) == (me.host, me.boot)
-    alive = lives(fence.pid, fence.process_start) if here else None
-    if alive is None:
-        alive = fence.beat is not None and age(fence.beat.isoformat()) < LEASE_SECONDS
-    return {"host": fence.host, "pid": fence.pid} if alive else None
-
-
-def _brief(record: TrialRecord) -> dict[str, Any]:
-    return {
-        "number": record.number,
-        "reward": record.reward,
-        "attempt": record.attempt,
-        "genome": record.genome,
-    }
 
 
 def _attempt(record: AttemptRecord) -> dict[str, Any]:
@@ -250,30 +138,3 @@ def _attempt(record: AttemptRecord) -> dict[str, Any]:
         else None,
         "provenance": dict(record.provenance),
     }
-
-
-def _attempts(found: AttemptCounts, given_up: Mapping[str, int]) -> dict[str, Any]:
-    """Attempts by how they ended; of each kind of failure, how many were tried again or given up."""
-    return {
-        "total": found.total,
-        "cut_off": found.cut_off,
-        "failed": {
-            kind.value: {
-                "attempts": count,
-                "tried_again": count - given_up.get(kind, 0),
-                "given_up": given_up.get(kind, 0),
-            }
-            for kind, count in sorted(found.failed.items())
-        },
-    }
-
-
-def _pace(recent: Sequence[tuple[datetime, datetime]]) -> float | None:
-    """Outcomes an hour over the latest ones, while any of them ran: a campaign that pauses is not slow."""
-    hours = spent(recent, datetime.now(UTC)).hours
-    return len(recent) / hours if hours > 0 else None
-
-
-def age(moment: str) -> float:
-    """Seconds since a moment that `status` gave."""
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from controller.listed import ListedConfig
-from nas import facts, ranking
 from nas import folder as folders
+from nas import ranking, status_facts
 from nas.budget import spent
 from nas.campaign_data import check
 from nas.config import CampaignConfig, FailureConfig, FinalistsConfig
@@ -76,8 +76,8 @@ def prepare(root: Path, name: str, wanted: FinalistsConfig | None) -> CampaignCo
         check(config, store.campaign(name), place.cache)  # or the confirm split may be in its rewards
         best = [each.trial for each in ranking.best(store, name, wanted.top)]
         moment = datetime.now(UTC)
-        alive = facts.who_drives(store.fence(name)) is not None
-        gone = spent(facts.intervals(store, name, moment if alive else None), moment)
+        alive = status_facts.who_drives(store.fence(name)) is not None
+        gone = spent(status_facts.intervals(store, name, moment if alive else None), moment)
     if not best:
         raise Refusal(f"campaign {name!r} has no finished trial yet: no finalists")
     try:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nas.facts import age
 from nas.redaction import one_line
 from nas.snapshot import Snapshot, ended
+from nas.status_facts import age
 from nas.terminal import duration, reward, shortened, sparkline
 
 COLUMNS: Final = ("AP50", "AP75", "loss")

@@ -278,7 +278,7 @@ def test_finalists_have_what_the_search_left(nas: Nas, home: Path, written: Writ
 
 
 def test_a_pause_makes_no_campaign_slow() -> None:
-    from nas.facts import _pace
+    from nas.status_facts import _pace
 
     began = datetime(2026, 1, 1, tzinfo=UTC)
     moments = [began + timedelta(minutes=minute) for minute in range(25)]
