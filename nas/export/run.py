@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from nas.campaign_data import placed
-from nas.config import from_json
+from nas.campaign_data import DataChanged, check, placed
+from nas.config import CampaignConfig, from_json
 from nas.designs import full_size
 from nas.errors import Refusal
 from nas.export.compare import BACKBONE, SEED, SPEC, WEIGHTS, compare
@@ -21,7 +21,7 @@ from nas.folder import CampaignFolder
 from proxy_trainer.config import ProxyConfig
 from proxy_trainer.data.config import Split
 from proxy_trainer.data.errors import CacheError, DataError
-from proxy_trainer.data.image_set import open_split
+from proxy_trainer.data.image_set import ImageSet, open_split
 from proxy_trainer.detections_sheet import detections_sheet
 from proxy_trainer.network.plan import backbone_plan
 from proxy_trainer.rebuild import fresh_arrays, load_arrays, save_keras
@@ -50,8 +50,8 @@ def export_trial(
     earlier export left there is replaced; other files are not touched, and a directory of another
     origin that is in the way is refused (Refusal).
     """
-    evaluator = placed(from_json(dict(campaign.config)), folder).evaluator
-    proxy = evaluator if isinstance(evaluator, ProxyConfig) else None
+    config = placed(from_json(dict(campaign.config)), folder)
+    proxy = config.evaluator if isinstance(config.evaluator, ProxyConfig) else None
     genome = Genome.from_text(trial.genome)
     facts = facts_of(store, campaign, trial)
     theirs = out / SAVED_MODEL
@@ -67,11 +67,14 @@ def export_trial(
         _write(partial, spec_of(campaign, trial, facts, proxy), folder.weights / f"{trial.number:05d}.npz")
         report = compare(partial, genome, facts, proxy)
         if proxy is not None and report.proxy_difference is not None:
+            pictures = _pictures(config, proxy, campaign, folder.cache)
             report = dataclasses.replace(
                 report,
                 serving_difference=export_detector(partial, read_spec(partial / SPEC), genome, proxy.recipe),
-                no_picture=_draw(partial, genome, proxy, folder.cache),
+                no_picture=pictures if isinstance(pictures, str) else None,
             )
+            if not isinstance(pictures, str):
+                _draw(partial, genome, proxy, pictures)
         files = [name for name in FILES if (partial / name).exists()]
         for name in FILES:
             _remove(out / name)
@@ -101,19 +104,22 @@ def _write(out: Path, spec: Spec, weights: Path) -> None:
         shutil.copyfile(weights, out / WEIGHTS)
 
 
-def _draw(out: Path, genome: Genome, proxy: ProxyConfig, cache: Path) -> str | None:
-    """What the proxy finds on pictures that neither its training nor its reward saw, where there are any.
+def _pictures(
+    config: CampaignConfig, proxy: ProxyConfig, campaign: CampaignRecord, cache: Path
+) -> ImageSet | str:
+    """Pictures that neither the training nor the reward saw, where there are any.
 
-    The reason where there is none: the data may have moved since.
+    Or why there are none: the data moved or changed since, and their classes may have other names.
     """
     split = Split.CONFIRM if proxy.splits.confirm else Split.REWARD
     try:
-        images = open_split(proxy.data, proxy.splits, split, proxy.recipe.resolution, cache)
-    except (DataError, CacheError) as error:
+        check(config, campaign, cache)
+        return open_split(proxy.data, proxy.splits, split, proxy.recipe.resolution, cache)
+    except (DataError, CacheError, DataChanged) as error:
         return str(error)
-    try:
-        sheet = detections_sheet(genome, proxy.recipe, load_arrays(out / WEIGHTS), images, probability=SURE)
-    except ValueError:  # one class more or less, and the weights are of other shapes
-        return f"the pictures have {len(images.categories)} classes now, and the proxy has learned others"
+
+
+def _draw(out: Path, genome: Genome, proxy: ProxyConfig, images: ImageSet) -> None:
+    """What the proxy finds."""
+    sheet = detections_sheet(genome, proxy.recipe, load_arrays(out / WEIGHTS), images, probability=SURE)
     sheet.save(out / PICTURE)
-    return None

@@ -285,6 +285,18 @@ def test_data_that_moved_cost_the_picture_only(
     assert not (out / "detections.png").exists()
 
 
+def test_data_that_changed_cost_the_picture_only(
+    campaign: CampaignFolder, forge: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    root, out = _copied_campaign(campaign, tmp_path), tmp_path / "out"
+    forge(root / "tiny" / "campaign.sqlite", "UPDATE campaigns SET data_hash = 'of others'")
+    ran = CliRunner().invoke(app, ["export", "tiny", "--out", str(out), "--root", str(root)])
+    assert ran.exit_code == 0, ran.output
+    assert "no picture of what it finds: campaign 'tiny': its data are not what they were" in ran.output
+    assert (out / "proxy_weights.npz").exists()
+    assert not (out / "detections.png").exists()
+
+
 def _copied_campaign(campaign: CampaignFolder, to: Path) -> Path:
     shutil.copytree(campaign.path, to / "root" / "tiny")
     return to / "root"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from controller.config import build
-from controller.protocol import Outcome, Pending, Proposal
+from controller.no_repeats import NoRepeats
+from controller.protocol import NothingLeft, Outcome, Pending, Proposal
 from controller.random_search import RandomSearch
 from controller.regularized_evolution import RegularizedEvolutionConfig
 from nas.simulation.clock import Weather, simulate
@@ -104,3 +106,13 @@ def test_a_controller_that_waits_for_nothing_is_found_out() -> None:
 
     with pytest.raises(RuntimeError, match="nothing is in flight"):
         next(iter(simulate(Waiting(), Sums(), trials=2, workers=2, seed=0, weather=CALM)))
+
+
+def test_what_runs_ends_before_nothing_is_left() -> None:
+    two = ChoiceSpace((2,))
+    controller = NoRepeats(RandomSearch(two), two)
+    seen = simulate(controller, Sums(two), trials=3, workers=3, seed=0, weather=CALM)
+
+    assert sorted(each.genome for each in itertools.islice(seen, 2)) == ["0", "1"]
+    with pytest.raises(NothingLeft):
+        next(seen)
